@@ -1,0 +1,1 @@
+"""Chats and users as supervised Trio actors."""

@@ -1,0 +1,1 @@
+"""The edge: HTTP, WebSocket, JSON, tokens, the command line."""

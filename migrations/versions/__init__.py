@@ -1,0 +1,1 @@
+"""One file per schema change, each going down as well as up."""

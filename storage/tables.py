@@ -1,0 +1,245 @@
+"""The schema: SQLAlchemy Core metadata, the one description of it.
+
+Rules of this file:
+
+- Every row that belongs to a chat carries ``chat_id``, first in its keys, so that all of a chat
+  can be placed together (partitions, Citus).
+- ``events`` holds references, never text: what its author took back is gone from the log.
+- Every constraint has a name; the writer and the tests rely on them.
+
+Alembic (``migrations/``) brings a database to this shape; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+TEXT_MAX_CHARACTERS: Final = 4096
+"""Longest message text in Unicode code points (Telegram's own bound)."""
+CAPTION_MAX_CHARACTERS: Final = 1024
+TITLE_MAX_CHARACTERS: Final = 255
+CLIENT_MSG_ID_MAX_CHARACTERS: Final = 64
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_now = func.now()
+_timestamp = DateTime(timezone=True)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_name", Text, nullable=False),
+    Column("last_name", Text),
+    Column("username", Text),
+    Column("language_code", String(35), nullable=False, server_default="en"),
+    Column("is_premium", Boolean, nullable=False, server_default=text("false")),
+    Column("profile_photo_url", Text),
+    Column("bio", Text),
+    Column("is_admin", Boolean, nullable=False, server_default=text("false")),
+    Column("privacy", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("last_seen_at", _timestamp),
+    Column("created_at", _timestamp, nullable=False, server_default=_now),
+    Column("updated_at", _timestamp),
+    CheckConstraint("id > 0 AND id < 9007199254740992", name="id_range"),
+)
+# A username belongs to one person at a time, whatever its case.
+Index("uq_users_username_lower", func.lower(users.c.username), unique=True)
+
+chat_ids = Sequence("chat_ids", metadata=metadata, data_type=BigInteger)
+message_ids = Sequence("message_ids", metadata=metadata, data_type=BigInteger)
+
+chats = Table(
+    "chats",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", String(16), nullable=False),
+    Column("title", String(TITLE_MAX_CHARACTERS)),
+    Column("description", Text),
+    Column("photo_url", Text),
+    Column("created_by", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("members_count", Integer, nullable=False),
+    # Only a private chat of two has a pair: the smaller id first.
+    Column("pair_low_id", BigInteger),
+    Column("pair_high_id", BigInteger),
+    # Events up to this seq may be gone from the log (retention): a resume from before it is told.
+    Column("log_floor_seq", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_at", _timestamp, nullable=False),
+    Column("updated_at", _timestamp),
+    CheckConstraint("type IN ('private', 'group', 'channel')", name="type"),
+    CheckConstraint("last_seq >= 1 AND log_floor_seq <= last_seq", name="seq"),
+    CheckConstraint("members_count >= 1", name="members_count"),
+    CheckConstraint(
+        "(pair_low_id IS NULL) = (pair_high_id IS NULL) AND pair_low_id < pair_high_id"
+        " AND (pair_low_id IS NULL OR type = 'private')",
+        name="pair",
+    ),
+)
+Index(
+    "uq_chats_pair",
+    chats.c.pair_low_id,
+    chats.c.pair_high_id,
+    unique=True,
+    postgresql_where=chats.c.is_active & chats.c.pair_low_id.is_not(None),
+)
+Index("ix_chats_created_by_created_at", chats.c.created_by, chats.c.created_at)
+
+members = Table(
+    "members",
+    metadata,
+    Column("chat_id", BigInteger, ForeignKey("chats.id"), nullable=False),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("read_seq", BigInteger, nullable=False, server_default=text("0")),
+    Column("read_message_id", BigInteger),
+    Column("joined_at", _timestamp, nullable=False),
+    PrimaryKeyConstraint("chat_id", "user_id"),
+    CheckConstraint("role IN ('owner', 'admin', 'member')", name="role"),
+)
+Index("ix_members_user_id_chat_id", members.c.user_id, members.c.chat_id)
+
+media = Table(
+    "media",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("uploader_id", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("message_type", String(16), nullable=False),
+    Column("media_type", String(255), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("duration_seconds", Integer),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("filename", String(255)),
+    Column("created_at", _timestamp, nullable=False, server_default=_now),
+)
+Index("ix_media_uploader_id", media.c.uploader_id)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("chat_id", BigInteger, ForeignKey("chats.id"), nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("sender_id", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("text", Text),
+    Column("message_type", String(16), nullable=False),
+    Column("reply_to_message_id", BigInteger),
+    Column("media_id", String(64), ForeignKey("media.id")),
+    Column("forward_from_user_id", BigInteger),
+    Column("forward_from_chat_id", BigInteger),
+    Column("client_msg_id", String(CLIENT_MSG_ID_MAX_CHARACTERS)),
+    Column("is_edited", Boolean, nullable=False, server_default=text("false")),
+    Column("is_deleted", Boolean, nullable=False, server_default=text("false")),
+    Column("created_at", _timestamp, nullable=False),
+    Column("updated_at", _timestamp),
+    PrimaryKeyConstraint("chat_id", "id"),
+    UniqueConstraint("id"),
+    UniqueConstraint("chat_id", "seq"),
+    CheckConstraint(f"char_length(text) <= {TEXT_MAX_CHARACTERS}", name="text_length"),
+    CheckConstraint("NOT is_deleted OR (text IS NULL AND media_id IS NULL)", name="deleted_text"),
+)
+# Exactly once: a sender's key names one message for ever.
+Index(
+    "uq_messages_sender_id_client_msg_id",
+    messages.c.sender_id,
+    messages.c.client_msg_id,
+    unique=True,
+    postgresql_where=messages.c.client_msg_id.is_not(None),
+)
+# Unread counts and "the newest message" walk only what is still there.
+Index(
+    "ix_messages_live",
+    messages.c.chat_id,
+    messages.c.seq,
+    postgresql_include=["sender_id"],
+    postgresql_where=~messages.c.is_deleted,
+)
+Index(
+    "ix_messages_media_id", messages.c.media_id, postgresql_where=messages.c.media_id.is_not(None)
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("chat_id", BigInteger, ForeignKey("chats.id"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("type", SmallInteger, nullable=False),
+    Column("actor_id", BigInteger, nullable=False),
+    Column("message_id", BigInteger),
+    # Ids and roles only (target user, read cursor): never text.
+    Column("data", JSONB),
+    Column("at", _timestamp, nullable=False),
+    PrimaryKeyConstraint("chat_id", "seq"),
+)
+Index("ix_events_at", events.c.at, postgresql_using="brin")
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("chat_id", BigInteger, ForeignKey("chats.id"), nullable=False),
+    # Lower case, without "@".
+    Column("username", String(64), nullable=False),
+    Column("invited_by", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("created_at", _timestamp, nullable=False, server_default=_now),
+    PrimaryKeyConstraint("chat_id", "username"),
+)
+Index("ix_invitations_username", invitations.c.username)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # The access token's jti.
+    Column("id", String(64), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("device", String(255)),
+    Column("created_at", _timestamp, nullable=False, server_default=_now),
+    Column("expires_at", _timestamp, nullable=False),
+    Column("last_used_at", _timestamp),
+    Column("revoked_at", _timestamp),
+)
+Index("ix_sessions_user_id", sessions.c.user_id)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("at", _timestamp, nullable=False, server_default=_now),
+    # Null: whoever held the admin token.
+    Column("actor_id", BigInteger),
+    Column("action", String(64), nullable=False),
+    Column("target", String(255)),
+    Column("data", JSONB),
+)
