@@ -108,9 +108,9 @@ UNSET = _Unset.UNSET
 class UpdateChat(Command):
     """Becomes ``ChatUpdated``. Guard: owner or admin."""
 
-    title: str | None | _Unset = UNSET
-    description: str | None | _Unset = UNSET
-    photo_url: str | None | _Unset = UNSET
+    title: str | _Unset | None = UNSET
+    description: str | _Unset | None = UNSET
+    photo_url: str | _Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
