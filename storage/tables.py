@@ -21,6 +21,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -89,9 +90,13 @@ chats = Table(
     Column("description", Text),
     Column("photo_url", Text),
     Column("created_by", BigInteger, ForeignKey("users.id"), nullable=False),
+    # Whose ``members.role`` is "owner".
+    Column("owner_id", BigInteger, nullable=False),
     Column("is_active", Boolean, nullable=False, server_default=text("true")),
     Column("last_seq", BigInteger, nullable=False),
     Column("members_count", Integer, nullable=False),
+    # Messages that are not deleted: a page's ``total`` without counting a million rows.
+    Column("live_messages", BigInteger, nullable=False, server_default=text("0")),
     # Only a private chat of two has a pair: the smaller id first.
     Column("pair_low_id", BigInteger),
     Column("pair_high_id", BigInteger),
@@ -102,11 +107,24 @@ chats = Table(
     CheckConstraint("type IN ('private', 'group', 'channel')", name="type"),
     CheckConstraint("last_seq >= 1 AND log_floor_seq <= last_seq", name="seq"),
     CheckConstraint("members_count >= 1", name="members_count"),
+    CheckConstraint("live_messages >= 0", name="live_messages"),
     CheckConstraint(
         "(pair_low_id IS NULL) = (pair_high_id IS NULL) AND pair_low_id < pair_high_id"
         " AND (pair_low_id IS NULL OR type = 'private')",
         name="pair",
     ),
+    # A chat always has its owner among its members: checked at COMMIT, because the two rows need
+    # each other.
+    ForeignKeyConstraint(
+        ["id", "owner_id"],
+        ["members.chat_id", "members.user_id"],
+        name="fk_chats_owner",
+        deferrable=True,
+        initially="DEFERRED",
+        use_alter=True,
+    ),
+    # Every commit updates the row: leave room for HOT updates on its page.
+    postgresql_with={"fillfactor": 70},
 )
 Index(
     "uq_chats_pair",
@@ -128,8 +146,15 @@ members = Table(
     Column("joined_at", _timestamp, nullable=False),
     PrimaryKeyConstraint("chat_id", "user_id"),
     CheckConstraint("role IN ('owner', 'admin', 'member')", name="role"),
+    postgresql_with={"fillfactor": 80},
 )
 Index("ix_members_user_id_chat_id", members.c.user_id, members.c.chat_id)
+Index(
+    "uq_members_owner",
+    members.c.chat_id,
+    unique=True,
+    postgresql_where=members.c.role == "owner",
+)
 
 media = Table(
     "media",
