@@ -1,0 +1,78 @@
+"""What a chat actor needs from outside, and the messages it takes beside commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.chat.view import ChatView
+from actors.delivery.fanout import Fanout
+from storage.commands import AnyCommand, EventAppender
+from storage.events import DurableEvent
+from storage.ids import ChatId, Seq, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events read from the log, in order."""
+
+    events: tuple[DurableEvent, ...]
+    has_more: bool
+
+
+class ChatLog(Protocol):
+    """Reads that a chat actor makes: its members when it starts, and events it missed."""
+
+    async def load(self, chat_id: ChatId) -> ChatView | None:
+        """Load who is in the chat now; None when there is no such chat."""
+        ...
+
+    async def read_events(self, chat_id: ChatId, after: Seq) -> EventPage:
+        """Read the events that follow ``after``, oldest first, in bounded pages."""
+        ...
+
+
+class EventEncoder(Protocol):
+    """Turns events into the bytes of one WebSocket text message each."""
+
+    def durable(self, event: DurableEvent) -> bytes:
+        """Encode an event of the log."""
+        ...
+
+    def typing(self, chat_id: ChatId, user_id: UserId, *, is_typing: bool) -> bytes:
+        """Encode the transient typing event."""
+        ...
+
+    def user_status(self, user_id: UserId, *, is_online: bool, last_seen_at: float) -> bytes:
+        """Encode the transient presence event; ``last_seen_at`` in Unix seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPorts:
+    """The chat actor's world."""
+
+    appender: EventAppender
+    log: ChatLog
+    encoder: EventEncoder
+    fanout: Fanout
+    typing_seconds: float = 6.0
+    """After the last typing notice the server itself says that it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetTyping:
+    """A member began or stopped typing. Transient: told to the others, never stored."""
+
+    user_id: UserId
+    is_typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TypingExpired:
+    """Timer: nothing was heard of this typist for ``typing_seconds``."""
+
+    user_id: UserId
+
+
+ChatMessage = AnyCommand | SetTyping | TypingExpired

@@ -1,0 +1,237 @@
+"""A session: one connection of one person, and what it has been sent so far.
+
+Rules of this file:
+
+- Everything here is synchronous: no task can see half of a delivery.
+- Per chat a connection gets each ``seq`` once and in order. While a chat is *held* (paused by
+  the client, waiting for its first resume, or being replayed) live frames of it are not queued
+  but only noted: the log has them, and whoever lifts the hold reads them from there.
+- A durable frame that does not fit ends the connection (4008); the client resumes by cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from actors.delivery.frame import Frame, FrameTransport
+from storage.ids import ChatId, Seq, UserId
+
+MAX_RANGES: Final = 64
+"""Gaps remembered per chat and connection; a client that pauses a chat more often may be sent
+events from before the oldest remembered gap again when it resumes from there."""
+
+
+class CloseReason(Enum):
+    """Why the server ends a session; the edge maps it to a close code."""
+
+    TOO_SLOW = auto()
+    REPLACED = auto()
+    REVOKED = auto()
+    SHUTDOWN = auto()
+    FAULT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """Counts since the session began."""
+
+    frames_sent: int
+    transient_dropped: int
+    held_chats: int
+
+
+class _ChatProgress:
+    """What one connection has been sent of one chat."""
+
+    __slots__ = ("held_by", "latest_seen", "ranges")
+
+    def __init__(self) -> None:
+        self.ranges: list[tuple[int, int]] = []
+        # The newest seq that passed by while the chat was held.
+        self.latest_seen = 0
+        self.held_by: set[str] = set()
+
+
+class Session:
+    """One connection of one person."""
+
+    __slots__ = (
+        "_chats",
+        "_frames_sent",
+        "_on_close",
+        "_transient_dropped",
+        "_transport",
+        "closing",
+        "hold_all",
+        "id",
+        "user_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        user_id: UserId,
+        transport: FrameTransport,
+        on_close: Callable[[CloseReason], None],
+        hold_all: bool = False,
+    ) -> None:
+        """Prepare a session; frames flow once ``Fanout.attach`` knows it.
+
+        Args:
+            session_id: shown to the client and to operators.
+            user_id: whose connection it is.
+            transport: the way out.
+            on_close: called once, synchronously, when the session has to end; must not block.
+            hold_all: deliver no durable frame before the first resume.
+        """
+        self.id = session_id
+        self.user_id = user_id
+        self.closing: CloseReason | None = None
+        self.hold_all = hold_all
+        self._transport = transport
+        self._on_close = on_close
+        self._chats: dict[ChatId, _ChatProgress] = {}
+        self._frames_sent = 0
+        self._transient_dropped = 0
+
+    def send(self, payload: bytes) -> bool:
+        """Send a frame that belongs to no chat: an ack, an error, the greeting.
+
+        Returns False when the connection was too slow for it and is being closed.
+        """
+        if self.closing is not None:
+            return False
+        if not self._transport.send_nowait((payload,)):
+            self.end(CloseReason.TOO_SLOW)
+            return False
+        self._frames_sent += 1
+        return True
+
+    def deliver(self, frames: Sequence[Frame]) -> None:
+        """Hand live frames over, joined in one write; never blocks, never raises."""
+        if self.closing is not None:
+            return
+        payloads: list[bytes] = []
+        for frame in frames:
+            if frame.seq is None:
+                self._offer_transient(frame)
+            elif self._admit(frame):
+                payloads.append(frame.payload)
+        if payloads:
+            if self._transport.send_nowait(payloads):
+                self._frames_sent += len(payloads)
+            else:
+                self.end(CloseReason.TOO_SLOW)
+
+    def end(self, reason: CloseReason) -> None:
+        """Deliver nothing more and ask the edge to close the connection; idempotent."""
+        if self.closing is None:
+            self.closing = reason
+            self._on_close(reason)
+
+    def hold(self, chat_id: ChatId, holder: str) -> None:
+        """Stop live frames of a chat; ``holder`` names who has to release it."""
+        self._progress(chat_id).held_by.add(holder)
+
+    def release(self, chat_id: ChatId, holder: str) -> None:
+        """Lift one hold; live frames go on when none is left."""
+        self._progress(chat_id).held_by.discard(holder)
+
+    def is_held(self, chat_id: ChatId, holder: str) -> bool:
+        """Say whether this holder holds the chat."""
+        progress = self._chats.get(chat_id)
+        return progress is not None and holder in progress.held_by
+
+    def latest_seen(self, chat_id: ChatId) -> int:
+        """Newest seq that passed by while the chat was held; 0 when none did."""
+        return self._progress(chat_id).latest_seen
+
+    def first_gap_after(self, chat_id: ChatId, cursor: int) -> int:
+        """Skip what was sent: the largest seq S >= cursor with all of cursor+1..S sent."""
+        for low, high in self._progress(chat_id).ranges:
+            if low <= cursor + 1 <= high:
+                cursor = high
+        return cursor
+
+    def was_sent(self, chat_id: ChatId, seq: int) -> bool:
+        """Say whether this connection got that event already."""
+        return any(low <= seq <= high for low, high in self._progress(chat_id).ranges)
+
+    def replay(self, frames: Iterable[Frame]) -> bool:
+        """Send frames read from the log, leaving out those sent before.
+
+        Returns False when they did not fit; the session is then being closed.
+        """
+        if self.closing is not None:
+            return False
+        payloads: list[bytes] = []
+        for frame in frames:
+            if frame.chat_id is None or frame.seq is None:
+                continue
+            if not self.was_sent(frame.chat_id, frame.seq):
+                self._note_sent(self._progress(frame.chat_id), frame.seq)
+                payloads.append(frame.payload)
+        if payloads and not self._transport.send_nowait(payloads):
+            self.end(CloseReason.TOO_SLOW)
+            return False
+        self._frames_sent += len(payloads)
+        return True
+
+    async def wait_drained(self) -> None:
+        """Wait until the reader took what was sent so far."""
+        await self._transport.wait_drained()
+
+    def statistics(self) -> SessionStatistics:
+        """Count what went out."""
+        return SessionStatistics(
+            frames_sent=self._frames_sent,
+            transient_dropped=self._transient_dropped,
+            held_chats=sum(1 for progress in self._chats.values() if progress.held_by),
+        )
+
+    def _offer_transient(self, frame: Frame) -> None:
+        if frame.chat_id is not None:
+            progress = self._chats.get(frame.chat_id)
+            if progress is not None and "client" in progress.held_by:
+                return
+        if not self._transport.send_nowait((frame.payload,), transient=True):
+            self._transient_dropped += 1
+
+    def _admit(self, frame: Frame) -> bool:
+        """Decide whether a live durable frame goes out now, and remember it."""
+        assert frame.chat_id is not None
+        assert frame.seq is not None
+        progress = self._progress(frame.chat_id)
+        if self.hold_all or progress.held_by:
+            progress.latest_seen = max(progress.latest_seen, frame.seq)
+            return False
+        if progress.ranges and progress.ranges[-1][1] >= frame.seq:
+            return False
+        self._note_sent(progress, frame.seq)
+        return True
+
+    def _progress(self, chat_id: ChatId) -> _ChatProgress:
+        progress = self._chats.get(chat_id)
+        if progress is None:
+            progress = self._chats[chat_id] = _ChatProgress()
+        return progress
+
+    @staticmethod
+    def _note_sent(progress: _ChatProgress, seq: Seq) -> None:
+        ranges = progress.ranges
+        if ranges and ranges[-1][1] + 1 == seq:
+            ranges[-1] = (ranges[-1][0], seq)
+            return
+        ranges.append((seq, seq))
+        ranges.sort()
+        merged: list[tuple[int, int]] = []
+        for low, high in ranges:
+            if merged and low <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+            else:
+                merged.append((low, high))
+        progress.ranges = merged[-MAX_RANGES:]

@@ -1,0 +1,1 @@
+"""The user actor: one owner task for each connected person of this node."""

@@ -1,0 +1,85 @@
+"""The user actor: decides which connections of a person receive, and tells of their presence.
+
+Rules of this file:
+
+- It carries no frames: chat actors write into sessions through ``Fanout``.
+- Greeting and attachment happen without a checkpoint in between, so a connection that has been
+  greeted misses nothing.
+- The kind never passivates by idleness: an actor lives as long as its person is connected, and
+  goes to sleep when the grace is over.
+- The table of sessions outlives a crash of this actor; a new incarnation finds them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.delivery.session import CloseReason
+from actors.runtime import Actor, ActorContext
+from actors.user.ports import Attach, Detach, GraceOver, UserMessage, UserPorts
+from storage.ids import UserId
+
+
+class UserActor(Actor[UserMessage]):
+    """Owner of one person's connections on this node."""
+
+    def __init__(self, context: ActorContext, ports: UserPorts) -> None:
+        super().__init__(context)
+        self._user_id = UserId(int(context.address.key))
+        self._ports = ports
+        self._is_online = False
+
+    async def on_start(self) -> None:
+        """Take over the connections that an earlier incarnation attached."""
+        self._is_online = self._ports.fanout.is_connected(self._user_id)
+        if not self._is_online:
+            # Whoever activated this actor is about to attach; if not, it goes to sleep again.
+            self._start_grace()
+
+    async def receive(self, message: UserMessage) -> None:
+        """Attach, detach, or notice that the person stayed away."""
+        match message:
+            case Attach():
+                self._attach(message)
+            case Detach():
+                self._detach(message)
+            case GraceOver():
+                self._leave_if_gone()
+
+    def describe(self) -> Mapping[str, object]:
+        """Connections by id; nothing of what they say."""
+        sessions = self._ports.fanout.sessions_of(self._user_id)
+        return {
+            "is_online": self._is_online,
+            "sessions": [session.id for session in sessions],
+        }
+
+    def _attach(self, message: Attach) -> None:
+        fanout = self._ports.fanout
+        present = fanout.sessions_of(self._user_id)
+        for oldest in present[: max(0, len(present) + 1 - self._ports.max_sessions)]:
+            fanout.detach(oldest)
+            oldest.end(CloseReason.REPLACED)
+        if not message.session.send(message.greeting):
+            return
+        fanout.attach(message.session)
+        self.context.cancel_timer("grace")
+        if not self._is_online:
+            self._is_online = True
+            self._ports.presence.announce(self._user_id, is_online=True)
+
+    def _detach(self, message: Detach) -> None:
+        self._ports.fanout.detach(message.session)
+        if self._is_online and not self._ports.fanout.is_connected(self._user_id):
+            self._start_grace()
+
+    def _start_grace(self) -> None:
+        self.context.timer("grace", self._ports.offline_grace_seconds, GraceOver())
+
+    def _leave_if_gone(self) -> None:
+        if self._ports.fanout.is_connected(self._user_id):
+            return
+        if self._is_online:
+            self._is_online = False
+            self._ports.presence.announce(self._user_id, is_online=False)
+        self.context.passivate()

@@ -1,0 +1,96 @@
+"""The ``aeon`` command.
+
+Each command imports what it runs only when it runs, so that ``aeon --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aeon.cli import bench, db
+from aeon.cli.faults import teach
+from aeon.version import VERSION
+
+app = typer.Typer(
+    name="aeon",
+    help="Aeon: a realtime messenger backend for Telegram Mini Apps.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(db.app, name="db")
+app.add_typer(bench.app, name="bench")
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; overrides HOST.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port; 0 takes a free one; overrides PORT.", min=0, max=65535),
+    ] = None,
+) -> None:
+    """Run the server until Ctrl-C or SIGTERM.
+
+    Without DATABASE_URL it starts its own PostgreSQL under DATA_DIR and migrates it. Settings
+    come from the environment and from .env; env.example explains each.
+    """
+    from aeon.cli.serve import run
+
+    with teach():
+        run(host=host, port=port)
+
+
+@app.command()
+def demo(
+    messages: Annotated[int, typer.Option(help="Messages each person sends.", min=1)] = 5,
+    verbose: Annotated[bool, typer.Option(help="Show the server's log as well.")] = False,
+) -> None:
+    """Let two people chat on a throw-away server, and show what both of them see.
+
+    Needs nothing: it starts on a free port in a temporary directory with its own bot token and
+    database, and removes them afterwards. Exit status 0 only if every message arrived at both,
+    once and in order.
+    """
+    from aeon.demo import run
+
+    with teach():
+        raise typer.Exit(run(messages=messages, verbose=verbose))
+
+
+@app.command()
+def seed(
+    users: Annotated[int, typer.Option(help="People to make.", min=1)] = 1_000,
+    chats: Annotated[int, typer.Option(help="Chats to make.", min=1)] = 200,
+    messages: Annotated[int, typer.Option(help="Messages over all chats.", min=0)] = 100_000,
+) -> None:
+    """Fill a database with made-up people, chats and messages, for benchmarks."""
+    from aeon.cli.seed import run
+
+    with teach():
+        run(users=users, chats=chats, messages=messages)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"aeon {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool | None,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = None,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,118 @@
+"""The composition root: builds a node from its settings, runs it, and takes it down in order.
+
+The nesting is the design. Each part is opened inside what it needs, so that leaving unwinds in
+reverse: stop accepting, close the sessions, drain the mailboxes, flush the writer, close the
+pool, stop the embedded PostgreSQL. This module owns every nursery of the node: a crash of the
+runtime ends the process with the true error instead of leaving a server without actors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import trio
+
+from actors.chat.decide import decide
+from actors.chat.log import DatabaseChatLog
+from actors.chat.ports import ChatPorts
+from actors.delivery.fanout import Fanout
+from actors.delivery.session import CloseReason
+from actors.runtime import ActorSystem
+from actors.system import ActorLimits, register_kinds
+from actors.user.ports import UserPorts
+from actors.user.presence import Presence
+from aeon.app import create_app
+from aeon.config import Settings
+from aeon.server import Listening, serve
+from aeon.services import Services
+from aeon.wire.events import WireEncoder
+from storage import migrate
+from storage.database import Database
+from storage.embedded import EmbeddedPostgres
+from storage.writer import GroupWriter
+
+
+@dataclass(slots=True)
+class Node:
+    """A running node: what it consists of, where it listens, and how to stop it."""
+
+    services: Services
+    stop: trio.Event = field(default_factory=trio.Event)
+    """Set it to stop the node."""
+
+
+@asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    """Give the database to use; starts and stops the embedded one when none is configured."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    async with EmbeddedPostgres.start(settings.data_dir / "postgresql") as postgres:
+        yield postgres.url
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything below the server: database, writer, actors.
+
+    Raises:
+        storage.errors.Unavailable: the database can not be reached.
+        storage.errors.SchemaMismatch: its schema is not this version's; the text says what to
+            run. The embedded database is migrated instead.
+    """
+    async with database_url(settings) as url:
+        if settings.database_url is None:
+            await migrate.upgrade(url)
+        async with Database.open(url) as database, trio.open_nursery() as nursery:
+            await migrate.require_head(database)
+            writer = GroupWriter(database, decide)
+            fanout = Fanout()
+            encoder = WireEncoder()
+            presence = Presence(database, fanout, encoder)
+            await nursery.start(writer.run)
+            await nursery.start(presence.run)
+            async with ActorSystem(name="aeon") as system:
+                register_kinds(
+                    system,
+                    chat=ChatPorts(
+                        appender=writer,
+                        log=DatabaseChatLog(database),
+                        encoder=encoder,
+                        fanout=fanout,
+                    ),
+                    user=UserPorts(fanout=fanout, presence=presence),
+                    limits=ActorLimits(idle_seconds=settings.actor_idle_seconds),
+                )
+                yield Services(
+                    settings=settings,
+                    database=database,
+                    writer=writer,
+                    system=system,
+                    fanout=fanout,
+                )
+            await writer.aclose()
+            nursery.cancel_scope.cancel(reason="the node is stopping")
+
+
+async def run_node(
+    settings: Settings,
+    *,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a node until ``stop`` is set; ``task_status`` gets where it listens."""
+    async with open_services(settings) as services:
+        app = create_app(services)
+
+        async def drain() -> None:
+            await stop.wait()
+            services.lifecycle.is_draining = True
+            for session in services.fanout.all_sessions():
+                session.end(CloseReason.SHUTDOWN)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drain)
+            await serve(app, settings, shutdown=stop, task_status=task_status)
+            nursery.cancel_scope.cancel(reason="the server has stopped")

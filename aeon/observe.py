@@ -1,0 +1,59 @@
+"""Logs: structured, one line an event, to standard error.
+
+What is never logged: init data, tokens, query strings, message text, titles, names. Events are
+named in the past tense with underscores; what they are about goes into fields (ids, counts,
+durations with their unit in the name).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from aeon.config import Settings
+
+
+def configure_logging(settings: Settings, *, level: int | None = None) -> None:
+    """Set up logging for the process, libraries included.
+
+    ``LOG_FORMAT``: ``json``, ``console``, or ``auto`` (console on a terminal, else JSON).
+    """
+    if level is None:
+        level = logging.getLevelNamesMapping()[settings.log_level]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if _wants_console(settings):
+        renderer: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
+    else:
+        renderer = [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ]
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *renderer,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _wants_console(settings: Settings) -> bool:
+    if settings.log_format == "auto":
+        return sys.stderr.isatty()
+    return settings.log_format == "console"

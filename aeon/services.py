@@ -1,0 +1,49 @@
+"""What the edge works with, built once in ``aeon.main`` and handed to every handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from actors.delivery.fanout import Fanout
+from actors.runtime import ActorRef, ActorSystem
+from actors.system import CHAT, USER
+from aeon.config import Settings
+from storage.database import Database
+from storage.ids import ChatId, UserId
+from storage.writer import GroupWriter
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Lifecycle:
+    """Where the node is in its life; one per node."""
+
+    is_draining: bool = False
+    """True from the stop signal on: not ready, no new connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The node's parts. Frozen: nobody swaps one while requests run."""
+
+    settings: Settings
+    database: Database
+    writer: GroupWriter
+    system: ActorSystem
+    fanout: Fanout
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    now: Callable[[], datetime] = _utc_now
+    """The edge's clock, in UTC. Events carry PostgreSQL's time instead."""
+
+    def chat(self, chat_id: ChatId) -> ActorRef:
+        """Give the ref of a chat's actor; it starts with the first message."""
+        return self.system.ref(CHAT, chat_id)
+
+    def user(self, user_id: UserId) -> ActorRef:
+        """Give the ref of a person's actor."""
+        return self.system.ref(USER, user_id)

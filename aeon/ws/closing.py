@@ -1,0 +1,41 @@
+"""Close codes: what each tells the client to do is part of the protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from actors.delivery.session import CloseReason
+
+
+class CloseCode(IntEnum):
+    """Codes of protocol version 1."""
+
+    NORMAL = 1000
+    FRAME_TOO_BIG = 1009
+    RESTART = 1012
+    UNAUTHENTICATED = 4001
+    TOO_SLOW = 4008
+    SESSION_ENDED = 4009
+    PROTOCOL_VIOLATION = 4010
+    TOO_MANY = 4029
+    FAULT = 4500
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a connection ends."""
+
+    code: CloseCode
+    reason: str = ""
+    """At most 123 bytes (RFC 6455, 5.5); a machine-readable word."""
+
+
+BY_REASON: Final = {
+    CloseReason.TOO_SLOW: Closing(CloseCode.TOO_SLOW, "too_slow"),
+    CloseReason.REPLACED: Closing(CloseCode.SESSION_ENDED, "replaced"),
+    CloseReason.REVOKED: Closing(CloseCode.SESSION_ENDED, "revoked"),
+    CloseReason.SHUTDOWN: Closing(CloseCode.RESTART, "restart"),
+    CloseReason.FAULT: Closing(CloseCode.FAULT, "internal_error"),
+}

@@ -1,0 +1,124 @@
+"""``/ws``: accept, find out who it is, then run the connection.
+
+The handshake is always accepted and refused with a close code after, because a browser can not
+read the status of a refused handshake.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+import orjson
+import structlog
+import trio
+from quart import websocket
+from quart_trio import QuartTrio
+
+from aeon.auth.authenticate import Credentials, authenticate
+from aeon.auth.principal import Principal
+from aeon.errors import AuthError, describe
+from aeon.server import current_transport
+from aeon.services import Services
+from aeon.wire.frames import error_frame
+from aeon.ws.closing import CloseCode, Closing
+from aeon.ws.connection import Connection
+
+AUTH_SECONDS: Final = 10.0
+"""How long a connection may stay silent before it says who it is."""
+
+_log = structlog.get_logger(__name__)
+
+
+def register(app: QuartTrio, services: Services) -> None:
+    """Serve the realtime protocol at ``/ws``."""
+
+    @app.websocket("/ws")
+    async def realtime() -> None:
+        await websocket.accept()
+        transport = current_transport()
+        if services.lifecycle.is_draining:
+            await transport.close(CloseCode.RESTART, "restart")
+            return
+        try:
+            principal = await _who_is_it(services)
+        except _Refused as refusal:
+            await transport.close(refusal.closing.code, refusal.closing.reason)
+            return
+        connection = Connection(
+            services=services,
+            principal=principal,
+            transport=transport,
+            session_id=secrets.token_urlsafe(12),
+            hold_all=websocket.args.get("resume") == "1",
+        )
+        await connection.run()
+
+
+class _Refused(Exception):
+    """The connection ends before it began."""
+
+    def __init__(self, closing: Closing) -> None:
+        super().__init__(closing.reason)
+        self.closing = closing
+
+
+async def _who_is_it(services: Services) -> Principal:
+    credentials = _from_handshake()
+    if credentials is None:
+        credentials = await _from_first_frame()
+    try:
+        return await authenticate(services, credentials)
+    except AuthError as error:
+        raise _Refused(Closing(CloseCode.UNAUTHENTICATED, error.code)) from None
+    except Exception as error:
+        fault = describe(error)
+        if fault.is_bug:
+            _log.exception("websocket_authentication_failed")
+        raise _Refused(Closing(CloseCode.FAULT, fault.code)) from error
+
+
+def _from_handshake() -> Credentials | None:
+    """Credentials of the handshake: query before headers, first match wins."""
+    if init_data := websocket.args.get("init_data"):
+        return Credentials(init_data=init_data)
+    if token := websocket.args.get("token"):
+        return Credentials(token=token)
+    if init_data := websocket.headers.get("X-Telegram-Init-Data"):
+        return Credentials(init_data=init_data)
+    scheme, _, token = websocket.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return Credentials(token=token.strip())
+    return None
+
+
+async def _from_first_frame() -> Credentials:
+    """Wait for ``{"type": "auth", ...}``; anything else is answered and waited past."""
+    with trio.move_on_after(AUTH_SECONDS):
+        while True:
+            frame = _parse(await websocket.receive())
+            if frame is not None and frame.get("type") == "auth":
+                init_data, token = frame.get("init_data"), frame.get("token")
+                if isinstance(init_data, str):
+                    return Credentials(init_data=init_data)
+                if isinstance(token, str):
+                    return Credentials(token=token)
+            reply_id = frame.get("id") if frame is not None else None
+            payload = error_frame(
+                "unauthenticated",
+                "Say who you are first: {'type': 'auth', 'init_data' or 'token': ...}.",
+                reply_id=reply_id if isinstance(reply_id, str) else None,
+            )
+            if not current_transport().send_nowait((payload,)):
+                raise _Refused(Closing(CloseCode.TOO_SLOW, "too_slow"))
+    raise _Refused(Closing(CloseCode.UNAUTHENTICATED, "auth_timeout"))
+
+
+def _parse(data: str | bytes | None) -> dict[str, object] | None:
+    if not data:
+        return None
+    try:
+        frame = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return frame if isinstance(frame, dict) else None

@@ -1,0 +1,94 @@
+"""Catching up: replay what a connection missed, then go on live without gap or repeat.
+
+How it stays dense: while a chat is replayed, live frames of it are held (only their newest seq
+is noted); the replay reads the log until nothing newer was noted, and lifts the hold in the
+same step in which it saw that. So there is one source at a time and no buffer that could grow.
+The pace is the reader's: the next page is read when the last one has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from actors.delivery.frame import Frame
+from actors.delivery.session import Session
+from aeon.services import Services
+from aeon.wire.events import event_frame
+from storage import chats, event_log
+from storage.ids import ChatId, Seq
+
+PAGE_EVENTS: Final = 100
+_HOLDER: Final = "replay"
+PAUSED: Final = "client"
+
+
+@dataclass(slots=True)
+class ResumeReport:
+    """What a resume did, as its ack tells."""
+
+    chats: dict[ChatId, tuple[int, int]] = field(default_factory=dict)
+    """Chat to (seq reached, events replayed)."""
+    resync: list[ChatId] = field(default_factory=list)
+    """Chats to load afresh: too far behind, or not named by the client."""
+    left: list[ChatId] = field(default_factory=list)
+    """Chats the person does not belong to any more."""
+
+
+class Resume:
+    """Replays for one session."""
+
+    def __init__(self, services: Services, session: Session) -> None:
+        self._services = services
+        self._session = session
+
+    async def run(self, cursors: Mapping[ChatId, Seq]) -> ResumeReport:
+        """Replay after each cursor, then let every chat go on live.
+
+        Cancellation: the connection is ending; nothing needs to be undone.
+        """
+        report = ResumeReport()
+        session = self._session
+        async with self._services.database.connection() as conn:
+            mine = set(await chats.chat_ids_of(conn, session.user_id))
+        for chat_id in cursors:
+            if chat_id not in mine:
+                report.left.append(chat_id)
+                continue
+            session.hold(chat_id, _HOLDER)
+        # From here on every named chat is held by the replay, and the others go live.
+        session.hold_all = False
+        report.resync.extend(sorted(mine - cursors.keys()))
+        for chat_id, cursor in cursors.items():
+            if chat_id in mine:
+                await self._replay(chat_id, cursor, report)
+        return report
+
+    async def _replay(self, chat_id: ChatId, cursor: int, report: ResumeReport) -> None:
+        session = self._session
+        limit = self._services.settings.resume_max_events
+        replayed = 0
+        reached = session.first_gap_after(chat_id, cursor)
+        try:
+            while session.closing is None:
+                async with self._services.database.connection() as conn:
+                    page = await event_log.read_events(conn, chat_id, Seq(reached), PAGE_EVENTS)
+                too_long = replayed == 0 and page.last_seq - reached > limit
+                if page.too_far or too_long or cursor > page.last_seq:
+                    report.resync.append(chat_id)
+                    return
+                new = [event for event in page.events if not session.was_sent(chat_id, event.seq)]
+                frames = [Frame(event_frame(event), chat_id, event.seq) for event in new]
+                if not session.replay(frames):
+                    return
+                replayed += len(frames)
+                if page.events:
+                    reached = session.first_gap_after(chat_id, page.events[-1].seq)
+                await session.wait_drained()
+                if not page.has_more and session.latest_seen(chat_id) <= reached:
+                    report.chats[chat_id] = (reached, replayed)
+                    return
+        finally:
+            # No checkpoint between the last look at latest_seen and this.
+            session.release(chat_id, _HOLDER)
