@@ -1,0 +1,55 @@
+"""Actors on Trio: supervised, addressed, bounded. Knows nothing of what they are for.
+
+Start with the README beside this file; `ActorSystem`, `Actor` and `Props` are the way in.
+"""
+
+from actors.runtime.actor import Actor, ActorFactory
+from actors.runtime.address import Address, Key
+from actors.runtime.context import ActorContext
+from actors.runtime.dead_letters import DeadLetter, DeadLetterReason
+from actors.runtime.delivery import Delivery
+from actors.runtime.errors import (
+    ActorError,
+    ActorFailed,
+    ActorStopped,
+    AskCycle,
+    AskTimeout,
+    MailboxFull,
+    Refusal,
+    UnknownKind,
+)
+from actors.runtime.mailbox import OverflowPolicy
+from actors.runtime.props import Directive, Props
+from actors.runtime.ref import ActorRef
+from actors.runtime.restart import RestartPolicy
+from actors.runtime.signals import StopReason, Terminated
+from actors.runtime.system import ActorSystem, DrainReport, Escalated
+
+__all__ = [
+    "Actor",
+    "ActorContext",
+    "ActorError",
+    "ActorFactory",
+    "ActorFailed",
+    "ActorRef",
+    "ActorStopped",
+    "ActorSystem",
+    "Address",
+    "AskCycle",
+    "AskTimeout",
+    "DeadLetter",
+    "DeadLetterReason",
+    "Delivery",
+    "Directive",
+    "DrainReport",
+    "Escalated",
+    "Key",
+    "MailboxFull",
+    "OverflowPolicy",
+    "Props",
+    "Refusal",
+    "RestartPolicy",
+    "StopReason",
+    "Terminated",
+    "UnknownKind",
+]

@@ -1,0 +1,262 @@
+"""The life of an actor's task: start, serve, stop, and what follows a crash.
+
+The rules of this file:
+
+- The only ``except`` that decides about an actor's errors is in `_live`. Cancelled and other
+  base exceptions pass through it.
+- An actor's task is cancelled only when the system's shutdown budget is used up. Each await
+  says what is in our hands there; `run_cell` settles it.
+- Between the last look into the mailbox and leaving the registry there is no checkpoint, so a
+  message is either seen here or starts the next incarnation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import trio
+
+from actors.runtime.actor import Actor
+from actors.runtime.call import Call, current_call
+from actors.runtime.cell import Cell, CellState
+from actors.runtime.context import ActorContext
+from actors.runtime.dead_letters import DeadLetterReason
+from actors.runtime.delivery import Delivery
+from actors.runtime.errors import ActorFailed, Refusal
+from actors.runtime.failures import is_transient, split_failure
+from actors.runtime.props import Directive
+from actors.runtime.restart import RestartWindow
+from actors.runtime.signals import StopReason
+
+
+async def run_cell(cell: Cell, forget: Callable[[Cell], None]) -> None:
+    """Run one incarnation after the other until the actor is gone; then ``forget`` it."""
+    cell.task = trio.lowlevel.current_task()
+    try:
+        while await _live(cell):
+            pass
+    finally:
+        # Also the way out of a hard stop: whatever is still ours gets its answer.
+        for delivery in cell.current:
+            if not delivery.is_answered:
+                cell.drop(delivery, DeadLetterReason.CANCELLED)
+        cell.drop_waiting(DeadLetterReason.STOPPED)
+        cell.state = CellState.STOPPED
+        cell.task = None
+        forget(cell)
+
+
+async def _live(cell: Cell) -> bool:
+    """One incarnation. True when another has to follow."""
+    failure: Exception | None = None
+    reason = StopReason.FAILED
+    try:
+        actor = await _start(cell)
+        reason = await _serve(cell, actor)
+        cell.state = CellState.STOPPING
+        # If cancelled here: a hard stop, on_stop is best effort.
+        await actor.on_stop(reason)
+    except (Exception, BaseExceptionGroup) as error:
+        failure, fatal = split_failure(error)
+        if fatal is not None:
+            raise fatal from error
+    state = cell.state
+    cell.end_incarnation()
+    if failure is not None:
+        _record_failure(cell, failure)
+        if state is not CellState.STOPPING:
+            return await _recover(cell, failure, failed_to_start=state is CellState.STARTING)
+    return _after_stop(cell, reason)
+
+
+async def _start(cell: Cell) -> Actor[Any]:
+    kind = cell.kind
+    cell.state = CellState.STARTING
+    current_call.set(Call((cell.address,), float("inf")))
+    actor: Actor[Any] = kind.factory(ActorContext(cell, cell.generation))
+    if type(actor).on_start is not Actor.on_start:
+        # If cancelled in here: nothing is in our hands.
+        async with kind.starts:
+            await actor.on_start()
+    cell.actor = actor
+    return actor
+
+
+async def _serve(cell: Cell, actor: Actor[Any]) -> StopReason:
+    """Handle what comes until there is a reason to stop."""
+    mailbox, props, clock = cell.mailbox, cell.kind.props, cell.kind.environment.clock
+    in_batches = type(actor).receive_batch is not Actor.receive_batch
+    base = current_call.get()
+    cell.state = CellState.BUSY
+    left, turn_ends = props.max_batch, clock() + props.max_batch_seconds
+    while True:
+        if cell.stop_reason is not None or cell.wants_reload:
+            reason = _reason_to_stop(cell, actor)
+            if reason is not None:
+                return reason
+        if in_batches:
+            batch = mailbox.take_many(props.max_batch)
+            if batch:
+                await _handle_batch(cell, actor, batch)
+            left = 0
+        else:
+            delivery = mailbox.take()
+            if delivery is not None:
+                await _handle(cell, actor, delivery, base)
+            left -= 1
+        if mailbox.is_empty:
+            if cell.stop_reason is None and not cell.wants_reload:
+                await cell.park()
+        elif left <= 0 or clock() >= turn_ends:
+            # If cancelled here: a hard stop, between two messages.
+            await trio.lowlevel.checkpoint()
+        else:
+            continue
+        left, turn_ends = props.max_batch, clock() + props.max_batch_seconds
+
+
+def _reason_to_stop(cell: Cell, actor: Actor[Any]) -> StopReason | None:
+    """Decide on a stop request; None to go on."""
+    if cell.wants_reload and cell.stop_reason in (None, StopReason.IDLE):
+        return StopReason.IDLE
+    reason = cell.stop_reason
+    if reason is StopReason.REQUESTED:
+        cell.drop_waiting(DeadLetterReason.STOPPED)
+    elif not cell.mailbox.is_empty:
+        if reason is StopReason.IDLE:
+            cell.stop_reason = None
+        return None  # a shutdown waits until all is handled
+    elif reason is StopReason.IDLE and not actor.may_passivate():
+        cell.stop_reason = None
+        return None
+    return reason
+
+
+async def _handle(
+    cell: Cell, actor: Actor[Any], delivery: Delivery[object], base: Call | None
+) -> None:
+    if delivery.is_expired:
+        cell.drop(delivery, DeadLetterReason.EXPIRED)
+        return
+    cell.begin((delivery,))
+    if delivery.is_ask or delivery.trace_id is not None:
+        chain = (*delivery.chain, cell.address)
+        current_call.set(Call(chain, delivery.deadline, delivery.trace_id))
+    elif current_call.get() is not base:
+        current_call.set(base)
+    try:
+        # If cancelled here: run_cell fails the ask and writes the dead letter.
+        value = await actor.receive(delivery.message)
+    except Refusal as refusal:
+        delivery.fail(refusal)
+    else:
+        delivery.reply(value)
+    cell.finish(1)
+
+
+async def _handle_batch(cell: Cell, actor: Actor[Any], batch: Sequence[Delivery[object]]) -> None:
+    alive = []
+    for delivery in batch:
+        if delivery.is_expired:
+            cell.drop(delivery, DeadLetterReason.EXPIRED)
+        else:
+            alive.append(delivery)
+    if not alive:
+        return
+    cell.begin(alive)
+    current_call.set(_call_of(cell, alive))
+    try:
+        # If cancelled here: run_cell settles what the handler has not answered.
+        await actor.receive_batch(alive)
+    except Refusal as refusal:
+        for delivery in alive:
+            delivery.fail(refusal)
+    for delivery in alive:
+        if not delivery.is_answered and delivery.is_ask:
+            delivery.fail(ActorFailed(cell.address, "the batch handler left it unanswered"))
+    cell.finish(len(alive))
+
+
+def _call_of(cell: Cell, batch: Sequence[Delivery[object]]) -> Call:
+    """Everybody who waits for any of the batch; the longest patience counts."""
+    waiting = dict.fromkeys(step for delivery in batch for step in delivery.chain)
+    deadline = max(delivery.deadline for delivery in batch)
+    return Call((*waiting, cell.address), deadline, batch[0].trace_id)
+
+
+def _record_failure(cell: Cell, failure: Exception) -> None:
+    cell.last_error = failure
+    for delivery in cell.current:
+        if not delivery.is_answered:
+            error = ActorFailed(cell.address, f"crashed with {type(failure).__name__}")
+            error.__cause__ = failure
+            delivery.fail(error)
+            cell.bury(delivery, DeadLetterReason.FAILED)
+            cell.failed += 1
+        else:
+            cell.handled += 1
+    cell.current = ()
+    cell.kind.failed += 1
+
+
+async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> bool:
+    """After a crash: wait and go on with the same mailbox, or give up."""
+    environment, props = cell.kind.environment, cell.kind.props
+    if failed_to_start:
+        _refuse_waiting_asks(cell, failure)
+    if cell.window is None:
+        cell.window = RestartWindow(props.restart)
+    wait_seconds = cell.window.failed(
+        trio.current_time(),
+        transient=is_transient(failure, props.transient),
+        random=environment.random.random(),
+    )
+    if wait_seconds is None:
+        return _give_up(cell, failure)
+    if cell.stop_reason is not StopReason.SHUTDOWN:
+        cell.state = CellState.BACKOFF
+        with trio.CancelScope() as cell.backoff:
+            # If cancelled here: by a stop request, or a hard stop; nothing is in our hands.
+            await trio.sleep(wait_seconds)
+        cell.backoff = None
+    if cell.stop_reason is StopReason.REQUESTED:
+        cell.drop_waiting(DeadLetterReason.STOPPED)
+        return _after_stop(cell, StopReason.REQUESTED)
+    if cell.mailbox.depth == 0 and (failed_to_start or cell.stop_reason is not None):
+        # Nobody needs it now. Whoever does next starts it afresh.
+        return _after_stop(cell, cell.stop_reason or StopReason.FAILED)
+    cell.restarts += 1
+    cell.kind.restarts += 1
+    return True
+
+
+def _refuse_waiting_asks(cell: Cell, failure: Exception) -> None:
+    """A failed start answers everybody who waits for it; tells are kept, in order."""
+    waiting = cell.mailbox.take_many(cell.mailbox.depth)
+    for delivery in waiting:
+        if delivery.is_ask:
+            error = ActorFailed(cell.address, f"start failed with {type(failure).__name__}")
+            error.__cause__ = failure
+            delivery.fail(error)
+            cell.bury(delivery, DeadLetterReason.FAILED)
+        else:
+            cell.mailbox.offer(delivery)
+
+
+def _give_up(cell: Cell, failure: Exception) -> bool:
+    cell.kind.gave_up += 1
+    cell.drop_waiting(DeadLetterReason.STOPPED)
+    if cell.kind.props.exhausted is Directive.ESCALATE:
+        cell.kind.environment.escalate(cell.address, failure)
+    return _after_stop(cell, StopReason.FAILED)
+
+
+def _after_stop(cell: Cell, reason: StopReason) -> bool:
+    """Whether messages that came during the stop call for a next incarnation. Atomic."""
+    if reason is not StopReason.SHUTDOWN and cell.stop_reason is not StopReason.SHUTDOWN:
+        cell.stop_reason = None
+    cell.wants_reload = False
+    if reason is StopReason.IDLE:
+        cell.kind.passivated += 1
+    return cell.mailbox.depth > 0
