@@ -28,6 +28,8 @@ class ActorLimits:
     user_mailbox: int = 256
     idle_seconds: float = 300.0
     """A chat without a command for this long goes to sleep."""
+    user_idle_seconds: float = 60.0
+    """A person's actor sleeps this long after the last connection went."""
 
 
 def register_kinds(
@@ -47,5 +49,5 @@ def register_kinds(
     system.register(
         USER,
         partial(UserActor, ports=user),
-        Props(capacity=limits.user_mailbox, idle_after_seconds=None, transient=(Unavailable,)),
+        Props(capacity=limits.user_mailbox, idle_after_seconds=limits.user_idle_seconds),
     )

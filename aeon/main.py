@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import trio
 
@@ -32,15 +31,6 @@ from storage import migrate
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres
 from storage.writer import GroupWriter
-
-
-@dataclass(slots=True)
-class Node:
-    """A running node: what it consists of, where it listens, and how to stop it."""
-
-    services: Services
-    stop: trio.Event = field(default_factory=trio.Event)
-    """Set it to stop the node."""
 
 
 @asynccontextmanager
@@ -98,21 +88,31 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 async def run_node(
     settings: Settings,
-    *,
     stop: trio.Event,
+    *,
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a node until ``stop`` is set; ``task_status`` gets where it listens."""
     async with open_services(settings) as services:
-        app = create_app(services)
+        await serve_node(services, stop, task_status=task_status)
 
-        async def drain() -> None:
-            await stop.wait()
-            services.lifecycle.is_draining = True
-            for session in services.fanout.all_sessions():
-                session.end(CloseReason.SHUTDOWN)
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(drain)
-            await serve(app, settings, shutdown=stop, task_status=task_status)
-            nursery.cancel_scope.cancel(reason="the server has stopped")
+async def serve_node(
+    services: Services,
+    stop: trio.Event,
+    *,
+    task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve HTTP and WebSocket until ``stop`` is set, then let everybody go in order."""
+    app = create_app(services)
+
+    async def drain() -> None:
+        await stop.wait()
+        services.lifecycle.is_draining = True
+        for session in services.fanout.all_sessions():
+            session.end(CloseReason.SHUTDOWN)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drain)
+        await serve(app, services.settings, shutdown=stop, task_status=task_status)
+        nursery.cancel_scope.cancel(reason="the server has stopped")

@@ -5,8 +5,7 @@ Rules of this file:
 - It carries no frames: chat actors write into sessions through ``Fanout``.
 - Greeting and attachment happen without a checkpoint in between, so a connection that has been
   greeted misses nothing.
-- The kind never passivates by idleness: an actor lives as long as its person is connected, and
-  goes to sleep when the grace is over.
+- It stays awake as long as its person counts as online.
 - The table of sessions outlives a crash of this actor; a new incarnation finds them there.
 """
 
@@ -32,9 +31,6 @@ class UserActor(Actor[UserMessage]):
     async def on_start(self) -> None:
         """Take over the connections that an earlier incarnation attached."""
         self._is_online = self._ports.fanout.is_connected(self._user_id)
-        if not self._is_online:
-            # Whoever activated this actor is about to attach; if not, it goes to sleep again.
-            self._start_grace()
 
     async def receive(self, message: UserMessage) -> None:
         """Attach, detach, or notice that the person stayed away."""
@@ -45,6 +41,10 @@ class UserActor(Actor[UserMessage]):
                 self._detach(message)
             case GraceOver():
                 self._leave_if_gone()
+
+    def may_passivate(self) -> bool:
+        """Only once the person has left and the grace is over."""
+        return not self._is_online
 
     def describe(self) -> Mapping[str, object]:
         """Connections by id; nothing of what they say."""
@@ -71,15 +71,9 @@ class UserActor(Actor[UserMessage]):
     def _detach(self, message: Detach) -> None:
         self._ports.fanout.detach(message.session)
         if self._is_online and not self._ports.fanout.is_connected(self._user_id):
-            self._start_grace()
-
-    def _start_grace(self) -> None:
-        self.context.timer("grace", self._ports.offline_grace_seconds, GraceOver())
+            self.context.timer("grace", self._ports.offline_grace_seconds, GraceOver())
 
     def _leave_if_gone(self) -> None:
-        if self._ports.fanout.is_connected(self._user_id):
-            return
-        if self._is_online:
+        if self._is_online and not self._ports.fanout.is_connected(self._user_id):
             self._is_online = False
             self._ports.presence.announce(self._user_id, is_online=False)
-        self.context.passivate()

@@ -27,14 +27,8 @@ def run(*, host: str | None, port: int | None) -> None:
 async def _serve(settings: Settings) -> None:
     stop = trio.Event()
     async with _signals_set(stop), trio.open_nursery() as nursery:
-        listening: Listening = await nursery.start(_run, settings, stop)
+        listening: Listening = await nursery.start(run_node, settings, stop)
         _say_where(settings, listening)
-
-
-async def _run(
-    settings: Settings, stop: trio.Event, *, task_status: trio.TaskStatus[Listening]
-) -> None:
-    await run_node(settings, stop=stop, task_status=task_status)
 
 
 @asynccontextmanager

@@ -58,7 +58,7 @@ async def _demo(settings: Settings, messages: int, console: Console) -> int:
     with trio.fail_after(DEADLINE_SECONDS):
         async with trio.open_nursery() as nursery:
             with console.status("Starting PostgreSQL and the server"):
-                listening: Listening = await nursery.start(_node, settings, stop)
+                listening: Listening = await nursery.start(run_node, settings, stop)
             ready_seconds = time.perf_counter() - started_at
             console.print(f"Server on {listening.url}, ready in {ready_seconds:.1f} s")
             try:
@@ -66,12 +66,6 @@ async def _demo(settings: Settings, messages: int, console: Console) -> int:
             finally:
                 stop.set()
     return status
-
-
-async def _node(
-    settings: Settings, stop: trio.Event, *, task_status: trio.TaskStatus[Listening]
-) -> None:
-    await run_node(settings, stop=stop, task_status=task_status)
 
 
 async def _talk(settings: Settings, url: str, messages: int, console: Console) -> int:

@@ -1,0 +1,168 @@
+"""Clients over real ports: REST as the Mini App speaks it, and the realtime protocol."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import orjson
+import trio
+import trio_websocket
+
+from tests.helpers.telegram import init_data
+
+Json = dict[str, Any]
+DEADLINE_SECONDS = 10.0
+
+
+class Rest:
+    """One person's REST client."""
+
+    def __init__(self, http: httpx.AsyncClient, raw_init_data: str, user_id: int) -> None:
+        self.http = http
+        self.user_id = user_id
+        self.headers = {"X-Telegram-Init-Data": raw_init_data}
+
+    async def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        headers = {**self.headers, **kwargs.pop("headers", {})}
+        return await self.http.request(method, path, headers=headers, **kwargs)
+
+    async def get(self, path: str, **kwargs: Any) -> Any:
+        return ok(await self.request("GET", path, **kwargs))
+
+    async def post(self, path: str, body: Json | None = None, **kwargs: Any) -> Any:
+        return ok(await self.request("POST", path, json=body, **kwargs))
+
+    async def put(self, path: str, body: Json) -> Any:
+        return ok(await self.request("PUT", path, json=body))
+
+    async def delete(self, path: str) -> Any:
+        return ok(await self.request("DELETE", path))
+
+    async def create_group(self, *member_ids: int, title: str = "Group") -> int:
+        chat = await self.post(
+            "/api/v1/chats/",
+            {"title": title, "chat_type": "group", "member_ids": list(member_ids)},
+        )
+        chat_id: int = chat["id"]
+        return chat_id
+
+    async def send(self, chat_id: int, text: str, **fields: Any) -> Json:
+        message: Json = await self.post(
+            "/api/v1/messages/", {"chat_id": chat_id, "text": text, **fields}
+        )
+        return message
+
+
+def ok(response: httpx.Response) -> Any:
+    assert response.is_success, f"{response.status_code}: {response.text[:500]}"
+    return response.json()
+
+
+class Socket:
+    """One connection; collects every frame and can wait for what it needs."""
+
+    def __init__(self, connection: trio_websocket.WebSocketConnection) -> None:
+        self.connection = connection
+        self.frames: list[Json] = []
+        self.closed: trio_websocket.CloseReason | None = None
+        self._changed = trio.Event()
+        self._count = 0
+
+    @property
+    def events(self) -> list[Json]:
+        """Durable events in the order of arrival."""
+        return [frame for frame in self.frames if "seq" in frame and frame["type"] != "ack"]
+
+    async def listen(self) -> None:
+        try:
+            while True:
+                self._note(orjson.loads(await self.connection.get_message()))
+        except trio_websocket.ConnectionClosed as error:
+            self.closed = error.reason
+            self._changed.set()
+
+    async def send(self, frame_type: str, **fields: Any) -> None:
+        await self.send_raw(orjson.dumps({"type": frame_type, **fields}).decode())
+
+    async def send_raw(self, text: str | bytes) -> None:
+        await self.connection.send_message(text)
+
+    async def command(self, frame_type: str, **fields: Any) -> Json:
+        """Send with an id and return the reply, ack or error."""
+        self._count += 1
+        reply_id = f"c{self._count}"
+        await self.send(frame_type, id=reply_id, **fields)
+        return await self.frame(lambda frame: frame.get("id") == reply_id)
+
+    async def frame(self, condition: Callable[[Json], bool]) -> Json:
+        """Return the first frame, past or to come, that meets the condition."""
+        seen = 0
+        with trio.fail_after(DEADLINE_SECONDS):
+            while True:
+                for frame in self.frames[seen:]:
+                    seen += 1
+                    if condition(frame):
+                        return frame
+                assert self.closed is None, f"closed with {self.closed}"
+                await self._changed.wait()
+
+    async def event(self, event_type: str, **fields: Any) -> Json:
+        """Return the first frame of a type whose fields have these values."""
+        return await self.frame(
+            lambda frame: (
+                frame["type"] == event_type
+                and all(frame.get(name) == value for name, value in fields.items())
+            )
+        )
+
+    async def wait_closed(self) -> trio_websocket.CloseReason:
+        with trio.fail_after(DEADLINE_SECONDS):
+            while self.closed is None:
+                await self._changed.wait()
+        return self.closed
+
+    def _note(self, frame: Json) -> None:
+        self.frames.append(frame)
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+
+
+class Server:
+    """A running server, as clients see it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @asynccontextmanager
+    async def person(
+        self, user_id: int, first_name: str = "Anna", *, username: str | None = None
+    ) -> AsyncIterator[Rest]:
+        raw = init_data(user_id, first_name, username=username)
+        async with httpx.AsyncClient(base_url=self.url, timeout=DEADLINE_SECONDS) as http:
+            yield Rest(http, raw, user_id)
+
+    @asynccontextmanager
+    async def socket(
+        self, query: str = "", *, headers: list[tuple[bytes, bytes]] | None = None
+    ) -> AsyncIterator[Socket]:
+        url = f"{self.url.replace('http', 'ws', 1)}/ws{query}"
+        async with (
+            trio_websocket.open_websocket_url(url, extra_headers=headers) as connection,
+            trio.open_nursery() as nursery,
+        ):
+            socket = Socket(connection)
+            nursery.start_soon(socket.listen)
+            yield socket
+            nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def connected(
+        self, user_id: int, first_name: str = "Anna", *, query: str = ""
+    ) -> AsyncIterator[Socket]:
+        """Connect as a person and wait for the greeting."""
+        raw = quote(init_data(user_id, first_name), safe="")
+        async with self.socket(f"?init_data={raw}{query}") as socket:
+            await socket.event("connection_established")
+            yield socket
