@@ -90,7 +90,7 @@ chats = Table(
     Column("description", Text),
     Column("photo_url", Text),
     Column("created_by", BigInteger, ForeignKey("users.id"), nullable=False),
-    # Whose ``members.role`` is "owner".
+    # A member whose ``role`` is "owner"; of a pair's private chat both are, and this one made it.
     Column("owner_id", BigInteger, nullable=False),
     Column("is_active", Boolean, nullable=False, server_default=text("true")),
     Column("last_seq", BigInteger, nullable=False),
@@ -149,12 +149,6 @@ members = Table(
     postgresql_with={"fillfactor": 80},
 )
 Index("ix_members_user_id_chat_id", members.c.user_id, members.c.chat_id)
-Index(
-    "uq_members_owner",
-    members.c.chat_id,
-    unique=True,
-    postgresql_where=members.c.role == "owner",
-)
 
 media = Table(
     "media",

@@ -164,13 +164,6 @@ def _create_members() -> None:
         postgresql_with={"fillfactor": 80},
     )
     op.create_index("ix_members_user_id_chat_id", "members", ["user_id", "chat_id"])
-    op.create_index(
-        "uq_members_owner",
-        "members",
-        ["chat_id"],
-        unique=True,
-        postgresql_where=sa.text("role = 'owner'"),
-    )
 
 
 def _create_messages() -> None:
