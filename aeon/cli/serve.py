@@ -19,7 +19,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def run(*, host: str | None, port: int | None) -> None:
     """Serve with the settings of the environment and ``.env``."""
-    settings = load_settings(host=host, port=port)
+    settings = load_settings(host=host, port=port, is_serving=True)
     configure_logging(settings)
     trio.run(_serve, settings, strict_exception_groups=True)
 

@@ -1,0 +1,133 @@
+"""Settings: what is read, what is refused, and that env.example tells it all."""
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from aeon.config import Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).parents[3]
+TOKEN = "4242424242:AAFakeFakeFakeFakeFakeFakeFakeFakeFake"
+KEY = "k" * 48
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_env_example_names_every_setting_with_its_default() -> None:
+    text = (ROOT / "env.example").read_text()
+    shown = dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", text, flags=re.MULTILINE))
+
+    assert shown.keys() == {name.upper() for name in Settings.model_fields}
+    given = {name.lower(): value for name, value in shown.items() if value}
+    assert Settings.model_validate(given) == Settings()
+
+
+def test_env_example_explains_every_setting() -> None:
+    blocks = re.split(r"\n\s*\n", (ROOT / "env.example").read_text())
+    for block in blocks:
+        if re.search(r"^#?[A-Z][A-Z0-9_]+=", block, flags=re.MULTILINE):
+            assert re.match(r"# \S", block), block
+
+
+def test_env_example_can_be_used_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text((ROOT / "env.example").read_text())
+    settings = load_settings(is_serving=True)
+    assert settings.database_url is None
+    assert not settings.can_authenticate
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://a.example,https://b.example", '["https://a.example", "https://b.example/"]'],
+)
+def test_lists_are_comma_lists_or_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", text)
+    monkeypatch.setenv("ADMIN_TELEGRAM_IDS", "7, 8")
+    settings = load_settings()
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.admin_telegram_ids == {7, 8}
+
+
+def test_the_environment_wins_over_the_file_and_arguments_over_both(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("PORT=1001\nHOST=10.0.0.1\nAPP_NAME=File\nOPENAI_API_KEY=x\n")
+    monkeypatch.setenv("PORT", "1002")
+    monkeypatch.setenv("APP_NAME", "")
+    settings = load_settings(host="10.0.0.2")
+    assert (settings.host, settings.port, settings.app_name) == ("10.0.0.2", 1002, "File")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "70000"),
+        ("TELEGRAM_BOT_TOKEN", "your_bot_token_here"),
+        ("TELEGRAM_BOT_TOKEN", "123456:short"),
+        ("SECRET_KEY", "short"),
+        ("SECRET_KEY", "your-secret-key-here-please-change-it-now"),
+        ("SECRET_KEY", "changeme-changeme-changeme-changeme"),
+        ("TELEGRAM_WEBHOOK_SECRET", "with space"),
+        ("ALGORITHM", "none"),
+        ("DATABASE_URL", "mysql://host/name"),
+        ("REDIS_URL", "http://host"),
+        ("PUBLIC_URL", "chat.example.org"),
+        ("CORS_ORIGINS", "chat.example.org"),
+        ("CORS_ORIGINS", '["https://a.example"'),
+        ("ADMIN_TELEGRAM_IDS", "anna"),
+        ("RATE_LIMITS", "maybe"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert f"  {name}: " in str(caught.value)
+    if name in ("SECRET_KEY", "TELEGRAM_BOT_TOKEN", "DATABASE_URL", "TELEGRAM_WEBHOOK_SECRET"):
+        assert value not in str(caught.value)
+
+
+def test_a_newcomer_gets_a_secret_key_that_stays(tmp_path: Path) -> None:
+    first = load_settings(is_serving=True)
+    second = load_settings(is_serving=True)
+
+    assert first.secret_key is not None
+    assert first.secret_key == second.secret_key
+    assert len(first.secret_key.get_secret_value()) >= 48
+    assert stat.S_IMODE((tmp_path / "data" / "secret_key").stat().st_mode) == 0o600
+
+
+def test_a_damaged_secret_key_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "secret_key").write_text("x")
+    with pytest.raises(SettingsError, match="damaged"):
+        load_settings(is_serving=True)
+
+
+def test_ones_own_database_needs_token_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://host/name")
+    load_settings()
+    with pytest.raises(SettingsError) as caught:
+        load_settings(is_serving=True)
+    assert "TELEGRAM_BOT_TOKEN" in str(caught.value)
+    assert "SECRET_KEY" in str(caught.value)
+
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", TOKEN)
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    assert load_settings(is_serving=True).can_authenticate
+
+
+def test_secrets_do_not_show() -> None:
+    settings = Settings(_env_file=None, telegram_bot_token=TOKEN, secret_key=KEY)
+    assert TOKEN not in repr(settings)
+    assert KEY not in repr(settings)
