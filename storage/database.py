@@ -1,0 +1,133 @@
+"""A PostgreSQL database as the rest of storage sees it.
+
+``Database`` lends connections; ``Connection`` runs statements; ``Query`` is one. The driver and
+the pool stand behind them and are nobody else's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+from storage.connection import Connection
+from storage.pool import Pool, PoolOptions
+from storage.query import Query
+
+__all__ = ["Connection", "Database", "DatabaseStatistics", "Query"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatistics:
+    """A snapshot; the counts only grow."""
+
+    size: int
+    idle: int
+    in_use: int
+    waiting: int
+    connects: int
+    reconnects: int
+    """Connections opened beyond the pool's size: each replaces one that was lost."""
+    round_trips: int
+    queries: int
+    transactions: int
+    commits: int
+    rollbacks: int
+    cancels: int
+    """Statements that were cancelled on the server because their task was."""
+
+
+class Database:
+    """A pool of connections to one database. Open it with ``Database.open``."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        url: str,
+        *,
+        pool_size: int = 8,
+        acquire_timeout_seconds: float = 5.0,
+        statement_timeout_seconds: float = 15.0,
+        application_name: str = "aeon",
+    ) -> AsyncIterator[Database]:
+        """Connect, and close all connections at the end of the block.
+
+        Raises:
+            Unavailable: the first connection could not be made. Later losses heal by themselves.
+            ValueError: the URL is no PostgreSQL URL.
+        """
+        options = PoolOptions(
+            url=libpq_url(url),
+            size=pool_size,
+            acquire_timeout_seconds=acquire_timeout_seconds,
+            statement_timeout_seconds=statement_timeout_seconds,
+            application_name=application_name,
+        )
+        pool = Pool(options)
+        pool.add(await pool.open_connection())
+        try:
+            yield cls(pool)
+        finally:
+            pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection where every statement commits by itself."""
+        async with self._pool.loan() as driver:
+            yield Connection(driver)
+
+    @asynccontextmanager
+    async def transaction(self, name: str) -> AsyncIterator[Connection]:
+        """Lend a connection in a transaction: commits at the end, rolls back on any exception.
+
+        Args:
+            name: the function it belongs to, for people who read stack traces and logs.
+        """
+        async with self._pool.loan() as driver:
+            connection = Connection(driver, in_transaction=True)
+            try:
+                yield connection
+                await connection._commit()
+            except BaseException as error:
+                await connection._rollback()
+                if isinstance(error, Exception):
+                    error.add_note(f"in transaction {name}")
+                raise
+
+    def statistics(self) -> DatabaseStatistics:
+        """Counts since opening, and who holds what right now."""
+        pool, counters = self._pool, self._pool.counters
+        return DatabaseStatistics(
+            size=pool.options.size,
+            idle=pool.idle,
+            in_use=pool.in_use,
+            waiting=pool.waiting,
+            connects=counters.connects,
+            reconnects=max(0, counters.connects - pool.options.size),
+            round_trips=counters.round_trips,
+            queries=counters.queries,
+            transactions=counters.transactions,
+            commits=counters.commits,
+            rollbacks=counters.rollbacks,
+            cancels=counters.cancels,
+        )
+
+
+def libpq_url(url: str) -> str:
+    """The URL as libpq reads it: ``postgresql+driver://`` loses its driver.
+
+    Raises:
+        ValueError: another scheme. The text never holds the URL: it may hold a password.
+    """
+    parts = urlsplit(url)
+    scheme, _, _ = parts.scheme.partition("+")
+    if scheme not in ("postgres", "postgresql"):
+        raise ValueError("DATABASE_URL must start with postgres:// or postgresql://")
+    rebuilt = urlunsplit(("postgresql", parts.netloc, parts.path, parts.query, ""))
+    # urlunsplit drops the empty authority that libpq wants for a socket.
+    return rebuilt if "://" in rebuilt else rebuilt.replace("postgresql:", "postgresql://", 1)

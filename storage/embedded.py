@@ -1,0 +1,241 @@
+"""PostgreSQL for those who brought none: started with Aeon, its data in a local directory.
+
+    data_dir/
+        cluster/        PostgreSQL's own files
+        run/            the socket; nobody else can enter
+        server.log      at most two files of ``LOG_MAX_BYTES`` at start
+        start.lock      held while a process starts or stops the server
+        users.lock      held (shared) by every process that uses it
+
+The server outlives a killed Aeon, and the next start attaches to it. Several processes may use one
+directory: the last to leave stops the server, whoever started it. Both locks are ``flock``: they
+end with their process, so no kill leaves a lie behind.
+
+As root the server runs under an unprivileged account. A directory that account can not reach
+(below ``/root``) is replaced by one in ``/var/lib/aeon``, and ``data_dir`` tells which.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+import psycopg
+import trio
+from psycopg import sql
+
+from storage.errors import Unavailable
+from storage.postmaster import (
+    Account,
+    Postmaster,
+    create_cluster,
+    find_programs,
+    make_private_directory,
+    run_as,
+)
+
+DATABASE: Final = "aeon"
+START_TIMEOUT_SECONDS: Final = 60.0
+"""Recovery after a crash replays up to ``max_wal_size`` of log."""
+STOP_TIMEOUT_SECONDS: Final = 10.0
+LOG_MAX_BYTES: Final = 4 * 2**20
+SOCKET_PATH_MAX_BYTES: Final = 107
+"""The kernel's bound on a Unix socket's path."""
+
+_SYSTEM_DATA: Final = Path("/var/lib/aeon")
+_SETTINGS: Final = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # The log tells what went wrong, never whose text it was.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_checkpoints": "off",
+}
+
+
+class EmbeddedPostgres:
+    """A server of our own. ``start`` it from Trio, or use ``running`` from a thread."""
+
+    url: str
+    """Where its database is."""
+    data_dir: Path
+    """Where the data really is."""
+
+    def __init__(self, data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._account = Account.choose()
+        self.data_dir = _reachable(data_dir.expanduser().resolve(), self._account)
+        self._settings = {**_SETTINGS, **(settings or {})}
+        self._cluster = self.data_dir / "cluster"
+        self._log = self.data_dir / "server.log"
+        self._server: Postmaster | None = None
+        self._use: IO[bytes] | None = None
+        self.url = ""
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls, data_dir: Path, *, settings: Mapping[str, str] | None = None
+    ) -> AsyncIterator[EmbeddedPostgres]:
+        """Start the server or attach to it; stop it at the end if nobody else uses it.
+
+        Args:
+            data_dir: made if missing.
+            settings: server settings over Aeon's own (``{"fsync": "off"}`` for tests).
+
+        Raises:
+            Unavailable: it did not start; the text says why and what to do.
+        """
+        server = await trio.to_thread.run_sync(cls, data_dir, settings)
+        try:
+            # A cancelled start is waited for, so that nothing is left running unknown.
+            await trio.to_thread.run_sync(server.enter)
+            yield server
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(server.leave)
+
+    @classmethod
+    @contextmanager
+    def running(
+        cls, data_dir: Path, *, settings: Mapping[str, str] | None = None
+    ) -> Iterator[EmbeddedPostgres]:
+        """``start`` for code that may block."""
+        server = cls(data_dir, settings)
+        try:
+            server.enter()
+            yield server
+        finally:
+            server.leave()
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._server is not None, "not started"
+        return self._server.pid
+
+    def enter(self) -> None:
+        """Begin to use the server. Blocks."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with self._starting():
+            self._use = (self.data_dir / "users.lock").open("ab")
+            fcntl.flock(self._use, fcntl.LOCK_SH)
+            self._server = self._attach_or_launch()
+        self.url = self._server.url(DATABASE)
+        _create_database(self._server.url("postgres"))
+
+    def leave(self) -> None:
+        """End the use; the last one out stops the server. Blocks."""
+        if self._use is None:
+            return
+        with self._starting(), self._use as use:
+            self._use = None
+            fcntl.flock(use, fcntl.LOCK_UN)
+            if self._server is not None and _is_unused(use):
+                self._server.stop(STOP_TIMEOUT_SECONDS)
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Hold ``start.lock``: nobody else starts or stops this server meanwhile."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        with (self.data_dir / "start.lock").open("ab") as lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise Unavailable(
+                            f"another process has been starting PostgreSQL in {self.data_dir}"
+                            f" for {START_TIMEOUT_SECONDS:.0f} seconds"
+                        ) from None
+                    time.sleep(0.02)  # noqa: TID251 # runs in a thread
+            yield
+
+    def _attach_or_launch(self) -> Postmaster:
+        if (running := Postmaster.find(self._cluster)) is not None:
+            running.wait_until_ready(START_TIMEOUT_SECONDS, self._log)
+            return running
+        # A crash left it, or nothing did: whoever has that pid now is no server of ours.
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        programs = find_programs(self._account)
+        if not (self._cluster / "PG_VERSION").exists():
+            create_cluster(programs, self._account, self._cluster)
+        self._refuse_other_version(programs)
+        self._rotate_log()
+        server = Postmaster.launch(
+            programs,
+            self._account,
+            self._cluster,
+            socket_dir=self._make_socket_dir(),
+            log=self._log,
+            settings=self._settings,
+        )
+        try:
+            server.wait_until_ready(START_TIMEOUT_SECONDS, self._log)
+        except BaseException:
+            server.stop(STOP_TIMEOUT_SECONDS)
+            raise
+        return server
+
+    def _refuse_other_version(self, programs: Path) -> None:
+        found = (self._cluster / "PG_VERSION").read_text().strip()
+        ours = run_as(None, [programs / "postgres", "--version"]).stdout.split()[-1]
+        if ours.partition(".")[0] != found:
+            raise Unavailable(
+                f"The data in {self.data_dir} is PostgreSQL {found}'s, and this is {ours}."
+                f" Dump it with version {found} and restore it into an empty directory."
+            )
+
+    def _make_socket_dir(self) -> Path:
+        directory = self.data_dir / "run"
+        if len(os.fsencode(directory / ".s.PGSQL.00000.lock")) > SOCKET_PATH_MAX_BYTES:
+            directory = Path("/tmp") / f"aeon-{os.geteuid()}-{_digest(self.data_dir)}"
+        owner = self._account.uid if self._account else os.geteuid()
+        make_private_directory(directory, self._account)
+        if directory.is_symlink() or directory.stat().st_uid != owner:
+            raise Unavailable(f"{directory} is somebody else's; choose a shorter data directory")
+        return directory
+
+    def _rotate_log(self) -> None:
+        if self._log.exists() and self._log.stat().st_size > LOG_MAX_BYTES:
+            self._log.replace(self._log.with_suffix(".log.1"))
+
+
+def _is_unused(use: IO[bytes]) -> bool:
+    """Whether no other process holds the lock; takes it if so."""
+    try:
+        fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _reachable(data_dir: Path, account: Account | None) -> Path:
+    """The directory itself, or its stand-in if the account can not get there."""
+    if account is None:
+        return data_dir
+    existing = data_dir
+    while not existing.exists():
+        existing = existing.parent
+    if run_as(account, ["/bin/sh", "-c", 'cd -- "$0"', existing]).returncode == 0:
+        return data_dir
+    return _SYSTEM_DATA / f"{data_dir.name}-{_digest(data_dir)}"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+
+
+def _create_database(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+        if found.fetchone() is None:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))

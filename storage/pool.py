@@ -1,0 +1,178 @@
+"""The pool: at most so many connections, each given out clean or not at all.
+
+Coming back, a connection must be idle with nothing on the wire; going out, it must not have been
+hung up on. While PostgreSQL is away one task tries to reach it, with growing pauses; whoever asks
+meanwhile waits as long as the acquire deadline allows.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+import trio
+
+from storage import faults
+from storage.driver import Command, Counters, TrioConnection
+from storage.errors import PoolExhausted, StorageError, Unavailable
+
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
+IDLE_IN_TRANSACTION_MS: Final = 60_000
+"""PostgreSQL ends a session that holds locks and says nothing (a frozen node)."""
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """How connections are made and how long is waited for one."""
+
+    url: str
+    size: int
+    acquire_timeout_seconds: float
+    statement_timeout_seconds: float
+    application_name: str
+
+
+class Pool:
+    """Connections of one database, newest used first so that spare ones can rest."""
+
+    def __init__(self, options: PoolOptions) -> None:
+        self.options = options
+        self.counters = Counters()
+        self._free = trio.Semaphore(options.size, max_value=options.size)
+        self._idle: list[TrioConnection] = []
+        self._connecting = trio.Lock()
+        self._failures = 0
+        self._retry_at = -math.inf
+        self._is_closed = False
+
+    @property
+    def idle(self) -> int:
+        """Open connections nobody uses."""
+        return len(self._idle)
+
+    @property
+    def in_use(self) -> int:
+        """Connections on loan."""
+        return self.options.size - self._free.value
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that wait for a connection."""
+        return self._free.statistics().tasks_waiting
+
+    @asynccontextmanager
+    async def loan(self) -> AsyncIterator[TrioConnection]:
+        """Lend a connection for the length of the block.
+
+        Raises:
+            PoolExhausted: all were busy until the acquire deadline.
+            Unavailable: PostgreSQL could not be reached until then.
+        """
+        connection = await self._acquire()
+        try:
+            yield connection
+        finally:
+            self._give_back(connection)
+
+    async def _acquire(self) -> TrioConnection:
+        deadline = trio.current_time() + self.options.acquire_timeout_seconds
+        with trio.move_on_at(deadline) as patience:
+            await self._free.acquire()
+        if patience.cancelled_caught:
+            raise PoolExhausted(f"all {self.options.size} connections were busy")
+        try:
+            return self._pop_idle() or await self._connect(deadline)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def _pop_idle(self) -> TrioConnection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed and not connection.has_news:
+                return connection
+            connection.finish()
+        return None
+
+    def _give_back(self, connection: TrioConnection) -> None:
+        if self._is_closed or connection.is_doomed or connection.closed or not connection.is_idle:
+            connection.finish()
+        else:
+            self._idle.append(connection)
+        self._free.release()
+
+    async def _connect(self, deadline: float) -> TrioConnection:
+        """Connect, one task at a time while that fails."""
+        error: StorageError | None = None
+        with trio.move_on_at(deadline):
+            while True:
+                try:
+                    return await self._try_to_connect()
+                except Unavailable as failure:
+                    error = failure
+        raise error or Unavailable("PostgreSQL could not be reached in time")
+
+    async def _try_to_connect(self) -> TrioConnection:
+        async with self._connecting:
+            await trio.sleep_until(self._retry_at)
+            if (connection := self._pop_idle()) is not None:
+                return connection
+            try:
+                connection = await self.open_connection()
+            except Unavailable:
+                self._failures += 1
+                pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._failures)
+                self._retry_at = trio.current_time() + pause * random.uniform(0.5, 1.0)
+                raise
+            self._failures = 0
+            self._retry_at = -math.inf
+            return connection
+
+    async def open_connection(self) -> TrioConnection:
+        """One fresh connection with the session settings every statement relies on."""
+        options = self.options
+        try:
+            connection = await TrioConnection.open(
+                options.url,
+                timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+                application_name=options.application_name,
+            )
+        except psycopg.Error as error:
+            raise faults.refusal(error) from error
+        except trio.TooSlowError as error:
+            raise Unavailable("PostgreSQL did not accept a connection in time") from error
+        self.counters.connects += 1
+        connection.counters = self.counters
+        connection.reply_timeout_seconds = options.statement_timeout_seconds + 5.0
+        timeout_ms = round(options.statement_timeout_seconds * 1000)
+        settings = (
+            f"SELECT set_config('statement_timeout', '{timeout_ms}', false),"
+            " set_config('TimeZone', 'UTC', false),"
+            f" set_config('idle_in_transaction_session_timeout', '{IDLE_IN_TRANSACTION_MS}', false)"
+        )
+        try:
+            reply = await connection.run([Command(settings.encode())])
+        except BaseException:
+            connection.finish()
+            raise
+        if reply.lost is not None or connection.closed or not connection.is_idle:
+            connection.finish()
+            raise Unavailable("PostgreSQL hung up on a new connection") from reply.lost
+        return connection
+
+    def add(self, connection: TrioConnection) -> None:
+        """Keep a connection that was opened outside a loan."""
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close what is idle now and the rest as it comes back."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().finish()

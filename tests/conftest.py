@@ -1,0 +1,42 @@
+"""Fixtures every test may use: a real PostgreSQL, and databases in it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database
+from storage.embedded import EmbeddedPostgres
+from tests.helpers.postgres import FAST_SETTINGS, TestServer
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[TestServer]:
+    """One cluster per test process, stopped and removed at its end."""
+    # Not pytest's own directory: it is closed to the account that runs the server under root.
+    directory = Path(tempfile.mkdtemp(prefix="aeon-test-"))
+    directory.chmod(0o711)
+    try:
+        with EmbeddedPostgres.running(directory / "pg", settings=FAST_SETTINGS) as server:
+            yield TestServer(server)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def database_url(postgres_server: TestServer) -> Iterator[str]:
+    """A fresh migrated database, dropped afterwards."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open pool on a fresh migrated database."""
+    async with Database.open(database_url) as opened:
+        yield opened
