@@ -20,9 +20,13 @@ from actors.runtime.errors import (
 )
 from actors.runtime.mailbox import OverflowPolicy
 from actors.runtime.props import Directive, Props
+from actors.runtime.recorder import FlightOutcome, FlightRecord
 from actors.runtime.ref import ActorRef
 from actors.runtime.restart import RestartPolicy
+from actors.runtime.service import Service
 from actors.runtime.signals import StopReason, Terminated
+from actors.runtime.status import ActorStatus, KindStatus, ServiceStatus, SystemSnapshot
+from actors.runtime.supervisor import Restart, Strategy
 from actors.runtime.system import ActorSystem, DrainReport, Escalated
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
     "ActorFactory",
     "ActorFailed",
     "ActorRef",
+    "ActorStatus",
     "ActorStopped",
     "ActorSystem",
     "Address",
@@ -43,13 +48,21 @@ __all__ = [
     "Directive",
     "DrainReport",
     "Escalated",
+    "FlightOutcome",
+    "FlightRecord",
     "Key",
+    "KindStatus",
     "MailboxFull",
     "OverflowPolicy",
     "Props",
     "Refusal",
+    "Restart",
     "RestartPolicy",
+    "Service",
+    "ServiceStatus",
     "StopReason",
+    "Strategy",
+    "SystemSnapshot",
     "Terminated",
     "UnknownKind",
 ]

@@ -1,30 +1,32 @@
-"""The place of one running actor: its mailbox, its counters, its wake-up. Synchronous.
+"""The place of one running actor: mailbox, counters, wake-up, ties. Synchronous.
 
 The cell outlives incarnations: a crashed actor's mailbox waits here for the next one. It is
-made by the registry on first use and dropped when the actor is gone. Everything here is
+made by the registry on first use and dropped when the actor is gone. Everything but `park` is
 atomic (no checkpoint), which is what makes the registry's and the runner's promises hold.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
-from actors.runtime.actor import Actor, ActorFactory
+from actors.runtime.actor import Actor
 from actors.runtime.address import Address, Key
-from actors.runtime.dead_letters import DeadLetterReason, DeadLetters
+from actors.runtime.dead_letters import DeadLetterReason
 from actors.runtime.delivery import Delivery
-from actors.runtime.errors import ActorStopped, MailboxFull
+from actors.runtime.errors import ActorFailed, ActorStopped, MailboxFull
+from actors.runtime.kind import Kind
+from actors.runtime.lane import Inspection, LaneItem, Pipe, Watch
 from actors.runtime.mailbox import Mailbox, OverflowPolicy
-from actors.runtime.props import Props
+from actors.runtime.recorder import FlightOutcome
 from actors.runtime.ref import ActorRef
 from actors.runtime.restart import RestartWindow
 from actors.runtime.signals import StopReason
+from actors.runtime.ties import Ties
+from actors.runtime.timers import Timer
 
 
 class CellState(Enum):
@@ -38,68 +40,31 @@ class CellState(Enum):
     STOPPED = "stopped"
 
 
-class Spawn(Protocol):
-    """Starts a task beside all actors, in a context of its own."""
-
-    def __call__(
-        self, function: Callable[..., Awaitable[object]], *args: object, name: str
-    ) -> None:
-        """Start it. Atomic."""
-        ...
-
-
-@dataclass(slots=True)
-class Environment:
-    """What all cells of a system share."""
-
-    spawn: Spawn
-    ref: Callable[[str, Key], ActorRef[object]]
-    dead_letters: DeadLetters
-    clock: Callable[[], float]
-    """For ages and durations; cheaper than Trio's clock, which deadlines use."""
-    random: random.Random
-    escalate: Callable[[Address, Exception], None]
-
-
-class Kind:
-    """A registered kind: how its actors are made and run, and what they did so far."""
-
-    def __init__(
-        self, name: str, factory: ActorFactory[Any], props: Props, environment: Environment
-    ) -> None:
-        self.name = name
-        # Any: kinds of all message types live in one registry; the factory and the refs that
-        # the application types itself meet in the application's code.
-        self.factory = factory
-        self.props = props
-        self.environment = environment
-        self.starts = trio.CapacityLimiter(props.max_concurrent_starts)
-        self.activated = 0
-        self.handled = 0
-        self.failed = 0
-        self.restarts = 0
-        self.passivated = 0
-        self.gave_up = 0
-
-
 class Cell:
-    """One actor's place. Implements `context.Host`."""
+    """One actor's place. Implements `context.Host`, `kind.Watchable`."""
 
     __slots__ = (
         "_parked",
+        "_ties",
+        "_watches",
+        "accepted",
         "actor",
         "address",
         "backoff",
+        "busy_seconds",
+        "crashed",
         "current",
         "current_since",
-        "failed",
+        "dropped",
         "generation",
         "handled",
         "kind",
         "last_active",
         "last_error",
         "mailbox",
+        "rejected",
         "restarts",
+        "slowest_seconds",
         "started_at",
         "state",
         "stop_reason",
@@ -112,7 +77,7 @@ class Cell:
         self.kind = kind
         self.address = Address(kind.name, key)
         props = kind.props
-        self.mailbox: Mailbox[Delivery[object], object] = Mailbox(props.capacity, props.overflow)
+        self.mailbox: Mailbox[Delivery[object], LaneItem] = Mailbox(props.capacity, props.overflow)
         self.actor: Actor[Any] | None = None  # Any: see Kind.factory
         self.state = CellState.STARTING
         self.generation = 0
@@ -124,53 +89,77 @@ class Cell:
         self.current: Sequence[Delivery[object]] = ()
         self.current_since = 0.0
         self.started_at = self.last_active = trio.current_time()
-        self.handled = self.failed = self.restarts = 0
+        # accepted = handled + dropped + waiting + current, whenever nobody is in between.
+        self.accepted = self.handled = self.dropped = 0
+        self.crashed = self.rejected = self.restarts = 0
+        self.busy_seconds = self.slowest_seconds = 0.0
         self.last_error: Exception | None = None
         self._parked: trio.lowlevel.Task | None = None
+        self._ties: Ties | None = None
+        self._watches: set[Watch] | None = None
 
-    # -- mailbox
+    # -- the mailbox
 
     def offer(self, delivery: Delivery[object]) -> bool:
         """Put ``delivery`` into the mailbox and wake the actor."""
         delivery.sent_at = self.kind.environment.clock()
         unfit = self.mailbox.offer(delivery)
+        if unfit is delivery and self.mailbox.overflow is OverflowPolicy.REJECT:
+            self.rejected += 1
+            self.kind.totals.rejected += 1
+            self._refuse_full(delivery)
+            return False
+        self.accepted += 1
         if unfit is not None:
-            self.drop(unfit, DeadLetterReason.FULL)
-            if unfit is delivery:
-                return self.mailbox.overflow is OverflowPolicy.DROP_NEWEST
+            self._count_drop()
+            self._refuse_full(unfit)
         if self._parked is not None:
             self._wake()
         return True
 
-    def post(self, signal: object) -> None:
-        """Put a signal into the system lane and wake the actor."""
-        self.mailbox.post(signal)
+    def post(self, item: LaneItem) -> None:
+        """Put ``item`` into the system lane and wake the actor."""
+        self.mailbox.post(item)
         self._wake()
 
     def drop(self, delivery: Delivery[object], reason: DeadLetterReason) -> None:
-        """Make ``delivery`` a dead letter, and end its ask."""
+        """Make an accepted delivery a dead letter, and end its ask with ``ActorStopped``."""
         if delivery.is_ask:
-            if reason is DeadLetterReason.FULL:
-                delivery.fail(MailboxFull(self.address, "mailbox full"))
-            else:
-                delivery.fail(self._stopped_error())
-        self.bury(delivery, reason)
+            error = ActorStopped(self.address, "stopped before it handled the message")
+            error.__cause__ = self.last_error
+            delivery.fail(error)
+        self._count_drop()
+        self._bury(delivery, reason)
 
-    def bury(self, delivery: Delivery[object], reason: DeadLetterReason) -> None:
-        """Write the dead letter of a delivery whose ask is over."""
-        self.kind.environment.dead_letters.add(
-            self.address, delivery.message, reason, trio.current_time()
-        )
+    def drop_crashed(self, delivery: Delivery[object], failure: Exception, detail: str) -> None:
+        """Make an accepted delivery a dead letter, and end its ask with ``ActorFailed``."""
+        if delivery.is_ask:
+            error = ActorFailed(self.address, f"{detail} with {type(failure).__name__}")
+            error.__cause__ = failure
+            delivery.fail(error)
+        self._count_drop()
+        self._bury(delivery, DeadLetterReason.FAILED)
 
-    def drop_waiting(self, reason: DeadLetterReason) -> None:
-        """Empty the user lane into the dead letters."""
+    def drop_waiting(self) -> None:
+        """Empty both lanes: nobody will handle what waits."""
         while (delivery := self.mailbox.take()) is not None:
-            self.drop(delivery, reason)
+            self.drop(delivery, DeadLetterReason.STOPPED)
+        for item in self.mailbox.take_signals():
+            if isinstance(item, Inspection):
+                item.refuse(self.address)
 
-    def _stopped_error(self) -> ActorStopped:
-        error = ActorStopped(self.address, "stopped before it handled the message")
-        error.__cause__ = self.last_error
-        return error
+    def _refuse_full(self, delivery: Delivery[object]) -> None:
+        if delivery.is_ask:
+            delivery.fail(MailboxFull(self.address, "mailbox full"))
+        self._bury(delivery, DeadLetterReason.FULL)
+
+    def _count_drop(self) -> None:
+        self.dropped += 1
+        self.kind.totals.dropped += 1
+
+    def _bury(self, delivery: Delivery[object], reason: DeadLetterReason) -> None:
+        letters = self.kind.environment.dead_letters
+        letters.add(self.address, delivery.message, reason, trio.current_time())
 
     # -- handling
 
@@ -179,17 +168,47 @@ class Cell:
         self.current = batch
         self.current_since = self.kind.environment.clock()
 
-    def finish(self, handled: int) -> None:
-        """Note that the handler is done with it."""
-        self.current = ()
-        self.handled += handled
+    def finish(self, outcome: FlightOutcome) -> None:
+        """Note that the handler is done with all of it."""
+        batch, totals = self.current, self.kind.totals
+        self.handled += len(batch)
+        totals.handled += len(batch)
+        self._record_current(outcome)
+
+    def fail_current(self, failure: Exception) -> None:
+        """The handler crashed: what it has not answered is lost."""
+        self.last_error = failure
+        for delivery in self.current:
+            if delivery.is_answered:
+                self.handled += 1
+                self.kind.totals.handled += 1
+            else:
+                self.crashed += 1
+                self.kind.totals.crashed += 1
+                self.drop_crashed(delivery, failure, "crashed")
+        self._record_current(FlightOutcome.CRASHED)
+
+    def _record_current(self, outcome: FlightOutcome) -> None:
+        batch, self.current = self.current, ()
+        if not batch:
+            return  # a start, a stop or a signal crashed
+        started, ended = self.current_since, self.kind.environment.clock()
+        self.busy_seconds += ended - started
+        self.slowest_seconds = max(self.slowest_seconds, ended - started)
+        record, totals = self.kind.recorder.record, self.kind.totals
+        for delivery in batch:
+            totals.late_replies += delivery.is_late
+            record(self.address, delivery, started, ended, outcome)
 
     def end_incarnation(self) -> None:
         """Void whatever belongs to the instance; the mailbox and the counters stay."""
         self.actor = None
         self.generation += 1
+        if self._ties is not None:
+            self._ties.cut()
+            self._ties = None
 
-    # -- sleeping and waking
+    # -- sleeping, waking, stopping
 
     async def park(self) -> None:
         """Sleep until something arrives. Only the runner calls it, with an empty mailbox."""
@@ -210,8 +229,6 @@ class Cell:
             task, self._parked = self._parked, None
             trio.lowlevel.reschedule(task)
 
-    # -- stopping
-
     def stop(self, reason: StopReason) -> None:
         """Request the end of the actor; the runner decides when. Shutdown wins over all."""
         if self.stop_reason is not StopReason.SHUTDOWN:
@@ -220,11 +237,83 @@ class Cell:
             self.backoff.cancel(reason=f"stop {self.address}")
         self._wake()
 
-    def passivate(self, generation: int) -> None:
-        """End this incarnation after its current message."""
-        if generation == self.generation:
-            self.wants_reload = True
+    @property
+    def is_idle(self) -> bool:
+        """It sleeps, and nothing is under way that would wake it."""
+        return self.state is CellState.IDLE and not self.has_pending
+
+    @property
+    def has_pending(self) -> bool:
+        """A timer or a pipe is under way."""
+        return self._ties is not None and self._ties.keep_alive
+
+    @property
+    def has_pipes(self) -> bool:
+        """Work beside the actor is under way."""
+        return self._ties is not None and bool(self._ties.pipes)
+
+    # -- watchers
+
+    def add_watch(self, watch: Watch) -> None:
+        """Tell ``watch`` of this actor's end."""
+        if self._watches is None:
+            self._watches = set()
+        self._watches.add(watch)
+
+    def drop_watch(self, watch: Watch) -> None:
+        """Don't."""
+        if self._watches is not None:
+            self._watches.discard(watch)
+
+    def tell_watchers(self, reason: StopReason) -> None:
+        """Tell them once; they are forgotten."""
+        watches, self._watches = self._watches or (), None
+        for watch in watches:
+            watch.ended(reason)
+
+    # -- what the context asks for
 
     def ref(self, kind: str, key: Key) -> ActorRef[object]:
         """A ref to any actor of the system."""
         return self.kind.environment.ref(kind, key)
+
+    def passivate(self) -> None:
+        """End this incarnation after its current message."""
+        self.wants_reload = True
+
+    def set_timer(self, key: Hashable, after_seconds: float, message: object) -> None:
+        """Send ``message`` to the actor later."""
+        when = trio.current_time() + after_seconds
+        self._tied().set_timer(Timer(when, key, message, self.post))
+
+    def cancel_timer(self, key: Hashable) -> bool:
+        """False if there is none."""
+        return self._ties is not None and self._ties.cancel_timer(key)
+
+    def watch(self, address: Address) -> None:
+        """Hear of the end of ``address``."""
+        self._tied().watch(Watch(address, self.post))
+
+    def unwatch(self, address: Address) -> bool:
+        """Don't any more."""
+        return self._ties is not None and self._ties.unwatch(address)
+
+    def pipe(
+        self,
+        work: Callable[[], Awaitable[Any]],
+        on_success: Callable[[Any], object],
+        on_failure: Callable[[Exception], object],
+    ) -> None:
+        """Run ``work`` beside the actor; its outcome becomes a message."""
+        pipe = Pipe(work, on_success, on_failure, self.post)
+        self._tied().pipes.add(pipe)
+        self.kind.environment.spawn(pipe.run, name=f"{self.address} pipe")
+
+    def claim(self, item: LaneItem) -> bool:
+        """Whether an item of the system lane still concerns this incarnation."""
+        return isinstance(item, Inspection) or (self._ties is not None and self._ties.claim(item))
+
+    def _tied(self) -> Ties:
+        if self._ties is None:
+            self._ties = Ties(self.kind.environment)
+        return self._ties

@@ -127,6 +127,12 @@ class Delivery(Generic[M]):
         """The asker gave up at its deadline."""
         return self._slot is not None and self._slot.state is SlotState.EXPIRED
 
+    @property
+    def is_late(self) -> bool:
+        """The asker was gone before the answer came."""
+        slot = self._slot
+        return slot is not None and slot.state in (SlotState.EXPIRED, SlotState.ABANDONED)
+
     def reply(self, value: object = None) -> bool:
         """Answer with ``value`` (for a tell: mark it as done). False if nobody waits."""
         if self._is_answered:

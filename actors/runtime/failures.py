@@ -21,14 +21,15 @@ def split_failure(
     failures, rest = error.split(Exception)
     if failures is None:
         return None, rest
-    return _opened(failures), rest
+    failure = opened(failures)
+    assert isinstance(failure, Exception)
+    return failure, rest
 
 
-def _opened(group: BaseExceptionGroup[Exception]) -> Exception:
-    error: BaseException = group
+def opened(error: BaseException) -> BaseException:
+    """The only error in a group of one, however deep; anything else as it is."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    assert isinstance(error, Exception)
     return error
 
 

@@ -43,6 +43,10 @@ class Props:
     """Failures of the surroundings: they delay a restart, but don't use up its intensity."""
     exhausted: Directive = Directive.STOP
     """What happens when the restart policy gives up."""
+    shutdown_seconds: float = 5.0
+    """How long a shutdown waits for the kind's actors before it goes on to the next child."""
+    flight_records: int = 1000
+    """How many handled messages the kind's flight recorder remembers."""
 
     def __post_init__(self) -> None:
         if self.capacity < 1 or self.max_batch < 1 or self.max_concurrent_starts < 1:

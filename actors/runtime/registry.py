@@ -6,15 +6,16 @@ incarnation per address, whatever the scheduler does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import trio
 
 from actors.runtime.address import Address, Key
-from actors.runtime.cell import Cell, Kind
+from actors.runtime.cell import Cell
 from actors.runtime.dead_letters import DeadLetterReason
 from actors.runtime.delivery import Delivery
 from actors.runtime.errors import ActorStopped
+from actors.runtime.kind import Kind
 from actors.runtime.runner import run_cell
 from actors.runtime.signals import StopReason
 
@@ -27,6 +28,8 @@ class Registry:
         self.name = kind.name
         self.is_open = False
         """Whether actors may be started."""
+        self.on_crowded: Callable[[], None] = lambda: None
+        """Called when more actors run than ``Props.max_active``."""
         self._cells: dict[Key, Cell] = {}
         self._emptied: trio.Event | None = None
 
@@ -37,7 +40,7 @@ class Registry:
         """The running actor of this key."""
         return self._cells.get(key)
 
-    def cells(self) -> Iterable[Cell]:
+    def cells(self) -> tuple[Cell, ...]:
         """All running actors, as they are now."""
         return tuple(self._cells.values())
 
@@ -61,14 +64,16 @@ class Registry:
     def _activate(self, key: Key) -> Cell:
         cell = Cell(self.kind, key)
         self._cells[key] = cell
-        self.kind.activated += 1
+        self.kind.totals.activated += 1
+        max_active = self.kind.props.max_active
+        if max_active is not None and len(self._cells) > max_active:
+            self.on_crowded()
         self.kind.environment.spawn(run_cell, cell, self._forget, name=str(cell.address))
         return cell
 
     def _forget(self, cell: Cell) -> None:
         if self._cells.get(cell.address.key) is cell:
             del self._cells[cell.address.key]
-        self.kind.handled += cell.handled
         if not self._cells and self._emptied is not None:
             self._emptied.set()
 
@@ -81,13 +86,24 @@ class Registry:
     async def drain(self) -> None:
         """Let every actor handle what it has, then stop it; return when none is left.
 
-        Cancelling it leaves the stop requests standing.
+        Actors may be started until then, by others that still work. Cancelling it leaves the
+        stop requests standing.
         """
         while self._cells:
-            self._emptied = trio.Event()
             for cell in self.cells():
                 cell.stop(StopReason.SHUTDOWN)
-            # Actors that are started meanwhile by others that still work get their turn too.
             with trio.move_on_after(0.05):
-                await self._emptied.wait()
+                await self._wait_empty()
         self.is_open = False
+
+    async def stop_all(self) -> None:
+        """Stop every actor after its current message; start none until opened again."""
+        self.is_open = False
+        for cell in self.cells():
+            cell.stop(StopReason.REQUESTED)
+        await self._wait_empty()
+
+    async def _wait_empty(self) -> None:
+        if self._cells:
+            self._emptied = trio.Event()
+            await self._emptied.wait()

@@ -25,9 +25,11 @@ from actors.runtime.dead_letters import DeadLetterReason
 from actors.runtime.delivery import Delivery
 from actors.runtime.errors import ActorFailed, Refusal
 from actors.runtime.failures import is_transient, split_failure
+from actors.runtime.lane import Inspection, LaneItem, Pipe, Watch
 from actors.runtime.props import Directive
+from actors.runtime.recorder import FlightOutcome
 from actors.runtime.restart import RestartWindow
-from actors.runtime.signals import StopReason
+from actors.runtime.signals import StopReason, Terminated
 
 
 async def run_cell(cell: Cell, forget: Callable[[Cell], None]) -> None:
@@ -35,13 +37,17 @@ async def run_cell(cell: Cell, forget: Callable[[Cell], None]) -> None:
     cell.task = trio.lowlevel.current_task()
     try:
         while await _live(cell):
-            pass
+            # An actor that restarts at once, again and again, must not stop the world. If
+            # cancelled here: a hard stop, nothing is in our hands.
+            await trio.lowlevel.checkpoint()
     finally:
         # Also the way out of a hard stop: whatever is still ours gets its answer.
         for delivery in cell.current:
             if not delivery.is_answered:
                 cell.drop(delivery, DeadLetterReason.CANCELLED)
-        cell.drop_waiting(DeadLetterReason.STOPPED)
+        cell.drop_waiting()
+        cell.end_incarnation()
+        cell.tell_watchers(cell.stop_reason or StopReason.SHUTDOWN)
         cell.state = CellState.STOPPED
         cell.task = None
         forget(cell)
@@ -64,7 +70,7 @@ async def _live(cell: Cell) -> bool:
     state = cell.state
     cell.end_incarnation()
     if failure is not None:
-        _record_failure(cell, failure)
+        cell.fail_current(failure)
         if state is not CellState.STOPPING:
             return await _recover(cell, failure, failed_to_start=state is CellState.STARTING)
     return _after_stop(cell, reason)
@@ -84,7 +90,7 @@ async def _start(cell: Cell) -> Actor[Any]:
 
 
 async def _serve(cell: Cell, actor: Actor[Any]) -> StopReason:
-    """Handle what comes until there is a reason to stop."""
+    """Handle what comes, system lane first, until there is a reason to stop."""
     mailbox, props, clock = cell.mailbox, cell.kind.props, cell.kind.environment.clock
     in_batches = type(actor).receive_batch is not Actor.receive_batch
     base = current_call.get()
@@ -95,42 +101,60 @@ async def _serve(cell: Cell, actor: Actor[Any]) -> StopReason:
             reason = _reason_to_stop(cell, actor)
             if reason is not None:
                 return reason
-        if in_batches:
-            batch = mailbox.take_many(props.max_batch)
-            if batch:
-                await _handle_batch(cell, actor, batch)
+        left -= 1
+        if (item := mailbox.take_signal()) is not None:
+            await _handle_item(cell, actor, item, base)
+        elif in_batches and (batch := mailbox.take_many(props.max_batch)):
+            await _handle_batch(cell, actor, batch)
             left = 0
+        elif (delivery := mailbox.take()) is not None:
+            await _handle(cell, actor, delivery, base)
         else:
-            delivery = mailbox.take()
-            if delivery is not None:
-                await _handle(cell, actor, delivery, base)
-            left -= 1
-        if mailbox.is_empty:
-            if cell.stop_reason is None and not cell.wants_reload:
-                await cell.park()
-        elif left <= 0 or clock() >= turn_ends:
+            await cell.park()
+            left, turn_ends = props.max_batch, clock() + props.max_batch_seconds
+        if left <= 0 or clock() >= turn_ends:
             # If cancelled here: a hard stop, between two messages.
             await trio.lowlevel.checkpoint()
-        else:
-            continue
-        left, turn_ends = props.max_batch, clock() + props.max_batch_seconds
+            left, turn_ends = props.max_batch, clock() + props.max_batch_seconds
 
 
 def _reason_to_stop(cell: Cell, actor: Actor[Any]) -> StopReason | None:
     """Decide on a stop request; None to go on."""
-    if cell.wants_reload and cell.stop_reason in (None, StopReason.IDLE):
-        return StopReason.IDLE
     reason = cell.stop_reason
+    if cell.wants_reload and reason is not StopReason.REQUESTED:
+        return StopReason.IDLE
     if reason is StopReason.REQUESTED:
-        cell.drop_waiting(DeadLetterReason.STOPPED)
-    elif not cell.mailbox.is_empty:
-        if reason is StopReason.IDLE:
-            cell.stop_reason = None
-        return None  # a shutdown waits until all is handled
-    elif reason is StopReason.IDLE and not actor.may_passivate():
+        cell.drop_waiting()
+        return reason
+    must_go_on = not cell.mailbox.is_empty or cell.has_pipes
+    if reason is StopReason.SHUTDOWN:
+        return None if must_go_on else reason
+    if must_go_on or cell.has_pending or not actor.may_passivate():
         cell.stop_reason = None
         return None
     return reason
+
+
+async def _handle_item(cell: Cell, actor: Actor[Any], item: LaneItem, base: Call | None) -> None:
+    """Handle one item of the system lane, if it still concerns this incarnation."""
+    if isinstance(item, Inspection):
+        item.answer(actor)
+        return
+    if not cell.claim(item):
+        return
+    if isinstance(item, Watch):
+        current_call.set(base)
+        # If cancelled here: a hard stop; the news is lost with its reader.
+        await actor.on_terminated(Terminated(item.address, item.reason))
+        return
+    message = item.message() if isinstance(item, Pipe) else item.message
+    delivery = Delivery(message)
+    delivery.sent_at = cell.kind.environment.clock()
+    cell.accepted += 1
+    if type(actor).receive_batch is not Actor.receive_batch:
+        await _handle_batch(cell, actor, [delivery])
+    else:
+        await _handle(cell, actor, delivery, base)
 
 
 async def _handle(
@@ -145,14 +169,14 @@ async def _handle(
         current_call.set(Call(chain, delivery.deadline, delivery.trace_id))
     elif current_call.get() is not base:
         current_call.set(base)
+    outcome = FlightOutcome.HANDLED
     try:
         # If cancelled here: run_cell fails the ask and writes the dead letter.
-        value = await actor.receive(delivery.message)
+        delivery.reply(await actor.receive(delivery.message))
     except Refusal as refusal:
         delivery.fail(refusal)
-    else:
-        delivery.reply(value)
-    cell.finish(1)
+        outcome = FlightOutcome.REFUSED
+    cell.finish(outcome)
 
 
 async def _handle_batch(cell: Cell, actor: Actor[Any], batch: Sequence[Delivery[object]]) -> None:
@@ -166,16 +190,18 @@ async def _handle_batch(cell: Cell, actor: Actor[Any], batch: Sequence[Delivery[
         return
     cell.begin(alive)
     current_call.set(_call_of(cell, alive))
+    outcome = FlightOutcome.HANDLED
     try:
         # If cancelled here: run_cell settles what the handler has not answered.
         await actor.receive_batch(alive)
     except Refusal as refusal:
+        outcome = FlightOutcome.REFUSED
         for delivery in alive:
             delivery.fail(refusal)
     for delivery in alive:
         if not delivery.is_answered and delivery.is_ask:
             delivery.fail(ActorFailed(cell.address, "the batch handler left it unanswered"))
-    cell.finish(len(alive))
+    cell.finish(outcome)
 
 
 def _call_of(cell: Cell, batch: Sequence[Delivery[object]]) -> Call:
@@ -183,21 +209,6 @@ def _call_of(cell: Cell, batch: Sequence[Delivery[object]]) -> Call:
     waiting = dict.fromkeys(step for delivery in batch for step in delivery.chain)
     deadline = max(delivery.deadline for delivery in batch)
     return Call((*waiting, cell.address), deadline, batch[0].trace_id)
-
-
-def _record_failure(cell: Cell, failure: Exception) -> None:
-    cell.last_error = failure
-    for delivery in cell.current:
-        if not delivery.is_answered:
-            error = ActorFailed(cell.address, f"crashed with {type(failure).__name__}")
-            error.__cause__ = failure
-            delivery.fail(error)
-            cell.bury(delivery, DeadLetterReason.FAILED)
-            cell.failed += 1
-        else:
-            cell.handled += 1
-    cell.current = ()
-    cell.kind.failed += 1
 
 
 async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> bool:
@@ -221,32 +232,28 @@ async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> 
             await trio.sleep(wait_seconds)
         cell.backoff = None
     if cell.stop_reason is StopReason.REQUESTED:
-        cell.drop_waiting(DeadLetterReason.STOPPED)
+        cell.drop_waiting()
         return _after_stop(cell, StopReason.REQUESTED)
     if cell.mailbox.depth == 0 and (failed_to_start or cell.stop_reason is not None):
         # Nobody needs it now. Whoever does next starts it afresh.
         return _after_stop(cell, cell.stop_reason or StopReason.FAILED)
     cell.restarts += 1
-    cell.kind.restarts += 1
+    cell.kind.totals.restarts += 1
     return True
 
 
 def _refuse_waiting_asks(cell: Cell, failure: Exception) -> None:
     """A failed start answers everybody who waits for it; tells are kept, in order."""
-    waiting = cell.mailbox.take_many(cell.mailbox.depth)
-    for delivery in waiting:
+    for delivery in cell.mailbox.take_many(cell.mailbox.depth):
         if delivery.is_ask:
-            error = ActorFailed(cell.address, f"start failed with {type(failure).__name__}")
-            error.__cause__ = failure
-            delivery.fail(error)
-            cell.bury(delivery, DeadLetterReason.FAILED)
+            cell.drop_crashed(delivery, failure, "start failed")
         else:
             cell.mailbox.offer(delivery)
 
 
 def _give_up(cell: Cell, failure: Exception) -> bool:
-    cell.kind.gave_up += 1
-    cell.drop_waiting(DeadLetterReason.STOPPED)
+    cell.kind.totals.gave_up += 1
+    cell.drop_waiting()
     if cell.kind.props.exhausted is Directive.ESCALATE:
         cell.kind.environment.escalate(cell.address, failure)
     return _after_stop(cell, StopReason.FAILED)
@@ -254,9 +261,12 @@ def _give_up(cell: Cell, failure: Exception) -> bool:
 
 def _after_stop(cell: Cell, reason: StopReason) -> bool:
     """Whether messages that came during the stop call for a next incarnation. Atomic."""
-    if reason is not StopReason.SHUTDOWN and cell.stop_reason is not StopReason.SHUTDOWN:
-        cell.stop_reason = None
+    goes_on = cell.mailbox.depth > 0
     cell.wants_reload = False
     if reason is StopReason.IDLE:
-        cell.kind.passivated += 1
-    return cell.mailbox.depth > 0
+        cell.kind.totals.passivated += 1
+    if not goes_on or reason in (StopReason.REQUESTED, StopReason.FAILED):
+        cell.tell_watchers(reason)
+    if cell.stop_reason is not StopReason.SHUTDOWN:
+        cell.stop_reason = None
+    return goes_on

@@ -1,4 +1,4 @@
-"""The actor system: owns the only nursery, the registries and the shutdown."""
+"""The actor system: owns the only nursery, the registries, the static tree and the shutdown."""
 
 from __future__ import annotations
 
@@ -14,18 +14,35 @@ import trio
 
 from actors.runtime.actor import ActorFactory
 from actors.runtime.address import Address, Key
-from actors.runtime.cell import Environment, Kind
+from actors.runtime.cell import Cell
 from actors.runtime.dead_letters import DeadLetters
-from actors.runtime.errors import ActorError, UnknownKind
+from actors.runtime.errors import ActorError, ActorStopped, UnknownKind
+from actors.runtime.failures import opened
+from actors.runtime.kind import Environment, Kind
+from actors.runtime.lane import Inspection
 from actors.runtime.props import Props
+from actors.runtime.recorder import FlightRecord
 from actors.runtime.ref import ActorRef
 from actors.runtime.registry import Registry
+from actors.runtime.restart import RestartPolicy
+from actors.runtime.service import KindChild, Service, ServiceChild
+from actors.runtime.status import (
+    Order,
+    ServiceStatus,
+    SystemSnapshot,
+    await_stack,
+    describe_kind,
+    most_noteworthy,
+)
+from actors.runtime.supervisor import Restart, Strategy, Supervisor
+from actors.runtime.sweep import Sweeper
+from actors.runtime.timers import TimerService
 
 M = TypeVar("M")
 
 
 class Escalated(ActorError):
-    """An actor whose kind escalates has used up its restart policy; ``__cause__`` tells why."""
+    """A child of the system failed for good; ``__cause__`` tells why."""
 
     retryable = False
 
@@ -42,12 +59,22 @@ class DrainReport:
 
 
 class ActorSystem:
-    """Runs actors inside ``async with``.
+    """Runs actors and services inside ``async with``.
 
-    Kinds are registered before or after entering it, receivers before their senders: shutdown
-    drains them in reverse order. Actors live in tasks of the system, in a context of their own:
-    neither the cancellation nor the context variables of whoever wakes them reach them. They
-    outlive a cancelled ``async with`` body by at most ``shutdown_seconds``.
+    The order of ``add_service`` and ``register`` is the start order: receivers before their
+    senders. Shutdown goes the other way. Everything lives in tasks of the system, in a context
+    of their own: neither the cancellation nor the context variables of whoever wakes an actor
+    reach it. They outlive a cancelled ``async with`` body by at most ``shutdown_seconds``.
+
+    Args:
+        name: For snapshots and logs.
+        shutdown_seconds: How long the exit may take before the rest is cut off.
+        strategy: Who is restarted when a service fails.
+        services: How patient to be with failing services.
+        transient: Failures of services that do not use up that patience.
+        sweep_seconds: How often idle actors are looked for.
+        seed: For the jitter of backoffs.
+        clock: For ages and durations; deadlines are on Trio's clock.
     """
 
     def __init__(
@@ -55,6 +82,10 @@ class ActorSystem:
         name: str = "actors",
         *,
         shutdown_seconds: float = 10.0,
+        strategy: Strategy = Strategy.REST_FOR_ONE,
+        services: RestartPolicy | None = None,
+        transient: tuple[type[Exception], ...] = (),
+        sweep_seconds: float = 5.0,
         seed: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -64,29 +95,56 @@ class ActorSystem:
         self.drained: DrainReport | None = None
         """How the shutdown went, after ``async with``."""
         self._registries: dict[str, Registry] = {}
+        randomness = random.Random(seed)  # for jitter only
         self._environment = Environment(
             spawn=self._spawn,
             ref=self.ref,
-            dead_letters=self.dead_letters,
-            clock=clock,
-            random=random.Random(seed),  # for jitter only
+            find=self._find,
             escalate=self._escalate,
+            dead_letters=self.dead_letters,
+            timers=TimerService(),
+            clock=clock,
+            random=randomness,
         )
+        self._tree = Supervisor(strategy, services, transient=transient, random=randomness)
+        self._sweeper = Sweeper(self._registries.values, sweep_seconds)
         self._is_running = False
+        self._started_at = 0.0
         self._context = contextvars.copy_context()
         self._outer: trio.Nursery | None = None
         self._inner: trio.Nursery | None = None
         self._failure: Escalated | None = None
 
-    # -- kinds and refs
+    # -- the static tree
 
     def register(self, kind: str, factory: ActorFactory[M], props: Props | None = None) -> None:
-        """Make ``kind`` known. Receivers before their senders."""
-        if kind in self._registries:
-            raise ValueError(f"kind {kind!r} is registered already")
+        """Make ``kind`` known; ``factory`` builds each incarnation of each of its actors."""
         registry = Registry(Kind(kind, factory, props or Props(), self._environment))
-        registry.is_open = self._is_running
+        registry.on_crowded = self._sweeper.hurry
+        self._tree.add(KindChild(registry))
         self._registries[kind] = registry
+        if self._is_running:
+            registry.is_open = True
+            self._tree.mark_up(kind)
+
+    def add_service(
+        self,
+        name: str,
+        factory: Callable[[], Service],
+        *,
+        restart: Restart = Restart.PERMANENT,
+        stop_seconds: float = 5.0,
+    ) -> None:
+        """Run a service from here on in the order; ``factory`` is called for each start.
+
+        Raises:
+            RuntimeError: the system runs already.
+        """
+        if self._is_running:
+            raise RuntimeError("services are added before the system starts")
+        self._tree.add(
+            ServiceChild(name, factory, self._spawn, restart=restart, stop_seconds=stop_seconds)
+        )
 
     def ref(self, kind: str, key: Key) -> ActorRef[object]:
         """A reference to an actor, which starts on its first message.
@@ -94,26 +152,23 @@ class ActorSystem:
         Raises:
             UnknownKind: nothing is registered under ``kind``.
         """
-        registry = self._registries.get(kind)
-        if registry is None:
-            raise UnknownKind(Address(kind, key), "no such kind")
-        return ActorRef(registry, key)
-
-    def count(self, kind: str | None = None) -> int:
-        """Running actors, of one kind or of all."""
-        registries = self._registries.values() if kind is None else [self._registries[kind]]
-        return sum(len(registry) for registry in registries)
+        return ActorRef(self._registry(Address(kind, key)), key)
 
     # -- life
 
     async def __aenter__(self) -> ActorSystem:
         self._context = contextvars.copy_context()
+        self._started_at = trio.current_time()
         self._manager = trio.open_nursery()
         self._outer = await self._manager.__aenter__()
-        await self._outer.start(self._host)
+        try:
+            await self._outer.start(self._host)
+            await self._tree.start()
+        except BaseException as error:
+            await self._close(error)
+            raise
+        self._outer.start_soon(self._run_tree)
         self._is_running = True
-        for registry in self._registries.values():
-            registry.is_open = True
         return self
 
     async def __aexit__(
@@ -122,34 +177,63 @@ class ActorSystem:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        assert self._inner is not None
         with trio.CancelScope(shield=True):  # bounded by the budget
             self.drained = await self.drain(self.shutdown_seconds)
-        self._is_running = False
-        for registry in self._registries.values():
-            registry.is_open = False
-        self._inner.cancel_scope.cancel(reason=f"shutdown budget of {self.name} is used up")
-        is_ordinary = isinstance(error, Exception)
-        exit_args = (None, None, None) if is_ordinary else (error_type, error, traceback)
-        absorbed = await self._manager.__aexit__(*exit_args)
+        absorbed = await self._close(error)
         if self._failure is not None:
             raise self._failure
-        return bool(absorbed) and not is_ordinary
+        return absorbed
+
+    async def _close(self, error: BaseException | None) -> bool:
+        """Cut off what still runs. True if ``error`` was our own cancellation."""
+        self._is_running = False
+        assert self._outer is not None
+        self._outer.cancel_scope.cancel(reason=f"{self.name} is down")
+        if self._inner is not None:
+            self._inner.cancel_scope.cancel(reason=f"shutdown budget of {self.name} is used up")
+        # An ordinary error would come out wrapped in a group, though nobody else failed.
+        passed = None if isinstance(error, Exception) else error
+        error_type, traceback = (type(passed), passed.__traceback__) if passed else (None, None)
+        try:
+            absorbed = await self._manager.__aexit__(error_type, passed, traceback)
+            return bool(absorbed) and passed is not None
+        except BaseExceptionGroup as group:
+            crash = opened(group)  # of the runtime itself: the true error ends the process
+            if crash is group or crash is error:
+                raise
+            raise crash from None
+        finally:
+            self._close_registries()
 
     async def drain(self, budget_seconds: float) -> DrainReport:
-        """Let the actors handle what they have, kind by kind, last registered first."""
+        """Stop the tree in reverse order: actors handle what they have, services finish."""
         with trio.move_on_after(budget_seconds):
-            for registry in reversed(self._registries.values()):
-                await registry.drain()
-        remaining = [c.address for r in self._registries.values() for c in r.cells()]
-        return DrainReport(tuple(remaining))
+            await self._tree.stop()
+        cells = (cell for registry in self._registries.values() for cell in registry.cells())
+        return DrainReport(tuple(cell.address for cell in cells))
 
     async def _host(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Own the actors' nursery, out of reach of the body's cancellation."""
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as self._inner:
-                task_status.started()
-                await trio.sleep_forever()
+        """Own the nursery of everything, out of reach of the body's cancellation."""
+        try:
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as self._inner:
+                    self._inner.start_soon(self._environment.timers.run)
+                    self._inner.start_soon(self._sweeper.run)
+                    task_status.started()
+                    await trio.sleep_forever()
+        finally:
+            self._close_registries()  # nothing can be started any more
+
+    async def _run_tree(self) -> None:
+        """Supervise the services until the body is left; their end is the body's end."""
+        try:
+            await self._tree.run()
+        except Exception as error:  # noqa: BLE001 - raised by __aexit__ after an orderly end
+            self._escalate(Address("service", self.name), error)
+
+    def _close_registries(self) -> None:
+        for registry in self._registries.values():
+            registry.is_open = False
 
     def _spawn(self, function: Callable[..., Awaitable[object]], *args: object, name: str) -> None:
         assert self._inner is not None
@@ -160,6 +244,76 @@ class ActorSystem:
 
     def _escalate(self, address: Address, failure: Exception) -> None:
         if self._failure is None and self._outer is not None:
-            self._failure = Escalated(address, "gave up restarting")
+            self._failure = Escalated(address, "failed for good")
             self._failure.__cause__ = failure
             self._outer.cancel_scope.cancel(reason=f"{address} escalated")
+
+    # -- looking inside
+
+    def count(self, kind: str | None = None) -> int:
+        """Running actors, of one kind or of all."""
+        registries = self._registries.values() if kind is None else [self._registries[kind]]
+        return sum(len(registry) for registry in registries)
+
+    def snapshot(
+        self, kind: str | None = None, *, order: Order = "depth", limit: int = 100
+    ) -> SystemSnapshot:
+        """The system now, and its ``limit`` most noteworthy actors. Atomic: asks nobody."""
+        now = self._environment.clock()
+        registries = list(self._registries.values())
+        shown = [registry for registry in registries if kind in (None, registry.name)]
+        cells = [cell for registry in shown for cell in registry.cells()]
+        return SystemSnapshot(
+            name=self.name,
+            uptime_seconds=trio.current_time() - self._started_at,
+            services=tuple(
+                ServiceStatus(name, state, starts, None if error is None else type(error).__name__)
+                for name, state, starts, error in self._tree.places()
+                if name not in self._registries
+            ),
+            kinds=tuple(describe_kind(registry) for registry in registries),
+            actors=most_noteworthy(cells, order, limit, now),
+            dead_letters={
+                f"{where}.{reason.value}": number
+                for (where, reason), number in self.dead_letters.counts().items()
+            },
+            timers=len(self._environment.timers),
+        )
+
+    async def get_state(self, address: Address, *, timeout_seconds: float = 1.0) -> object:
+        """What ``Actor.describe`` returns between two messages, redacted.
+
+        Raises:
+            ActorStopped: it is not running; it is not started for this.
+            AskTimeout: it is busy with one message for longer than that.
+            UnknownKind: nothing is registered under its kind.
+        """
+        cell = self._registry(address).find(address.key)
+        if cell is None:
+            raise ActorStopped(address, "not running")
+        inspection = Inspection()
+        cell.post(inspection)
+        deadline = trio.current_time() + timeout_seconds
+        return await inspection.slot.wait(deadline, address)
+
+    def await_stack(self, address: Address) -> tuple[str, ...]:
+        """Where the actor's task waits, outermost first; empty if it does not run. Atomic."""
+        cell = self._registry(address).find(address.key)
+        return () if cell is None or cell.task is None else await_stack(cell.task)
+
+    def flights(
+        self, kind: str, key: Key | None = None, *, limit: int = 100
+    ) -> tuple[FlightRecord, ...]:
+        """What actors of ``kind`` handled last, newest first. Atomic."""
+        recorder = self._registry(Address(kind, "*" if key is None else key)).kind.recorder
+        return recorder.recent(limit, None if key is None else Address(kind, key))
+
+    def _registry(self, address: Address) -> Registry:
+        registry = self._registries.get(address.kind)
+        if registry is None:
+            raise UnknownKind(address, "no such kind")
+        return registry
+
+    def _find(self, address: Address) -> Cell | None:
+        registry = self._registries.get(address.kind)
+        return None if registry is None else registry.find(address.key)

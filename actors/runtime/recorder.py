@@ -1,0 +1,72 @@
+"""The flight recorder: what a kind's actors handled last. Ids and timings, never content."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from actors.runtime.address import Address
+from actors.runtime.delivery import Delivery
+
+
+class FlightOutcome(Enum):
+    """How the handling of one message ended."""
+
+    HANDLED = "handled"
+    REFUSED = "refused"
+    CRASHED = "crashed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class FlightRecord:
+    """One handled message."""
+
+    address: Address
+    message_type: str
+    trace_id: str | None
+    waited_seconds: float
+    """From the tell or ask to the handler."""
+    handled_seconds: float
+    """In the handler; messages of one batch share its time."""
+    outcome: FlightOutcome
+    seconds_ago: float
+
+
+_Entry = tuple[Address, str, str | None, float, float, float, FlightOutcome]
+
+
+class FlightRecorder:
+    """A ring of the last messages. Recording is one append."""
+
+    def __init__(self, capacity: int, clock: Callable[[], float]) -> None:
+        self._ring: deque[_Entry] = deque(maxlen=capacity)
+        self._clock = clock
+
+    def record(
+        self,
+        address: Address,
+        delivery: Delivery[object],
+        started_at: float,
+        ended_at: float,
+        outcome: FlightOutcome,
+    ) -> None:
+        """Note one. Atomic."""
+        name, trace_id = type(delivery.message).__name__, delivery.trace_id
+        entry = (address, name, trace_id, delivery.sent_at, started_at, ended_at, outcome)
+        self._ring.append(entry)
+
+    def recent(self, limit: int = 100, address: Address | None = None) -> tuple[FlightRecord, ...]:
+        """The last ones, newest first; of one actor if ``address`` is given."""
+        now = self._clock()
+        records: list[FlightRecord] = []
+        for where, name, trace_id, sent, started, ended, outcome in reversed(self._ring):
+            if len(records) >= limit:
+                break
+            if address is None or where == address:
+                waited, handled = started - sent, ended - started
+                ago = now - ended
+                records.append(FlightRecord(where, name, trace_id, waited, handled, outcome, ago))
+        return tuple(records)
