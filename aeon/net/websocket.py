@@ -1,0 +1,252 @@
+"""One WebSocket of this server: Hypercorn's handshake and ASGI side, our framing and transport.
+
+Life: the handshake is given to the application; once it accepts, inbound bytes go through
+``FrameReader`` to the application's queue, and everything outbound (its ``websocket.send``, the
+transport's frames, pongs, pings, the close frame) through one ``Output``. A close from either
+side, a broken rule, or the application's end leads to one closing: our close frame behind what
+is pending, then up to ``close_seconds`` for the peer's, then the connection hangs up.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import trio
+
+from aeon.net import frames
+from aeon.net.hypercorn import (
+    ASGISendEvent,
+    ASGIWebsocketState,
+    Body,
+    Data,
+    EndBody,
+    EndData,
+    Event,
+    Request,
+    Response,
+    StreamClosed,
+    StreamOptions,
+    WebsocketAcceptEvent,
+    WSStream,
+    accept_handshake,
+)
+from aeon.net.limits import NetLimits
+from aeon.net.output import Chunk, Output
+from aeon.net.transport import WireTransport, handling
+
+ABNORMAL: Final = 1006
+INTERNAL: Final = 1011
+
+
+class Carrier(Protocol):
+    """What a WebSocket needs of the connection that carries it."""
+
+    limits: NetLimits
+
+    def own_output(self) -> Output | None:
+        """Give the connection's output, where the WebSocket has the connection to itself."""
+        ...
+
+    def hang_up_by(self, seconds: float) -> None:
+        """Stop reading in this many seconds at the latest."""
+        ...
+
+    def websocket_opened(self, websocket: WebSocket) -> None:
+        """Count it, and ping it from now on."""
+        ...
+
+    def websocket_closed(self, websocket: WebSocket) -> None:
+        """Forget it."""
+        ...
+
+
+class WebSocket(WSStream):
+    """One WebSocket, from its handshake to its end."""
+
+    def __init__(self, options: StreamOptions, carrier: Carrier) -> None:
+        super().__init__(*options)
+        limits = carrier.limits
+        self._carrier = carrier
+        self._reader: frames.FrameReader | None = None
+        self._told_app = False
+        self._is_over = False
+        self.is_reading = True
+        """False while the application takes nothing: then no pong can be seen either."""
+        self.awaited_pong: bytes | None = None
+        output = carrier.own_output()
+        self._owns_connection = output is not None
+        self.output = output or Output(
+            self._send_chunks,
+            spawn=self.task_group.spawn,
+            on_broken=self._on_stream_broken,
+            stall_seconds=limits.send_stall_seconds,
+        )
+        self.transport = WireTransport(
+            self.output,
+            begin_close=self._begin_close,
+            kind="direct" if self.output.is_direct else "flushed",
+            max_pending_frames=limits.max_pending_frames,
+            max_pending_bytes=limits.max_pending_bytes,
+        )
+
+    async def handle(self, event: Event) -> None:
+        """Take one event of the HTTP protocol underneath."""
+        if isinstance(event, Request):
+            with handling(self.transport):
+                await super().handle(event)
+            if self.closed:  # Hypercorn refused it: a bad handshake or an unknown host.
+                await self.send(StreamClosed(stream_id=self.stream_id))
+        elif isinstance(event, (Body, Data)):
+            if self._reader is not None:
+                await self._receive(self._reader, event.data)
+            elif self.state is ASGIWebsocketState.HANDSHAKE and not self._is_over:
+                await self._refuse_early_data()
+        elif isinstance(event, EndBody):
+            if self.state is ASGIWebsocketState.CONNECTED:  # HTTP/2's way to hang up.
+                await self._finish()
+        elif isinstance(event, StreamClosed):
+            await self._end(ABNORMAL)
+
+    async def app_send(self, message: ASGISendEvent | None) -> None:
+        """Take one message of the application; None when it has returned."""
+        if self.closed or self._is_over:
+            return  # It may finish in peace.
+        if self.state is not ASGIWebsocketState.CONNECTED:
+            await super().app_send(message)
+        elif message is None:
+            self.transport.close_nowait(INTERNAL)
+        elif message["type"] == "websocket.send":
+            await self._app_frame(message.get("bytes"), message.get("text"))
+        elif message["type"] == "websocket.close":
+            self.transport.close_nowait(int(message.get("code", 1000)), message.get("reason") or "")
+        else:
+            await super().app_send(message)
+
+    def ping(self, payload: bytes) -> None:
+        """Send a ping and remember which pong has to come."""
+        self.awaited_pong = payload
+        self.output.write(frames.frame(frames.PING, payload))
+
+    async def _accept(self, message: WebsocketAcceptEvent) -> None:
+        limits = self._carrier.limits
+        status, headers, deflate = accept_handshake(
+            self.handshake, message, may_deflate=limits.permessage_deflate
+        )
+        self.state = ASGIWebsocketState.CONNECTED
+        self._reader = frames.FrameReader(limits.max_frame_bytes, deflate=deflate)
+        await self.send(Response(stream_id=self.stream_id, status_code=status, headers=headers))
+        self._carrier.websocket_opened(self)
+        await self.config.log.access(self.scope, {"status": status, "headers": []}, 0.0)
+
+    async def _app_frame(self, data: bytes | None, text: str | None) -> None:
+        if self.transport.is_closing:
+            return
+        if data is not None:
+            self.output.write(frames.frame(frames.BINARY, bytes(data)), 1)
+        elif isinstance(text, str):
+            self.output.write(frames.frame(frames.TEXT, text.encode()), 1)
+        else:
+            raise TypeError("websocket.send needs bytes or text")
+        await self.output.wait_below(self._carrier.limits.max_pending_bytes // 2)
+
+    async def _receive(self, reader: frames.FrameReader, data: bytes) -> None:
+        try:
+            for event in reader.receive(data):
+                if isinstance(event, frames.Message):
+                    await self._message(event.data)
+                elif isinstance(event, frames.Ping):
+                    self._pong(event.payload)
+                elif isinstance(event, frames.Pong):
+                    if event.payload == self.awaited_pong:
+                        self.awaited_pong = None
+                else:
+                    await self._peer_closes(event)
+                    return
+        except frames.FrameError as error:
+            self._reader = None
+            self.transport.close_nowait(error.code, error.reason)
+            await self._tell_app(error.code)
+
+    async def _message(self, data: str | bytes) -> None:
+        if self.transport.is_closing:
+            return
+        is_text = isinstance(data, str)
+        # Quart takes an empty binary frame for no frame, unless it stands where text stands.
+        in_text = is_text or not data
+        assert self.app_put is not None
+        self.is_reading = False
+        await self.app_put(
+            {
+                "type": "websocket.receive",
+                "bytes": None if in_text else data,
+                "text": data if in_text else None,
+            }
+        )
+        self.is_reading = True
+
+    def _pong(self, payload: bytes) -> None:
+        # RFC 6455 allows leaving older pings unanswered; a peer that pings and does not read
+        # must not fill our memory.
+        if not self.transport.is_closing and not self.output.pending_bytes:
+            self.output.write(frames.frame(frames.PONG, payload))
+
+    async def _peer_closes(self, event: frames.Close) -> None:
+        self._reader = None
+        if not self.transport.is_closing:
+            self.transport.is_closing = True
+            code = 1000 if event.code == 1005 else event.code
+            self.output.write(frames.close_frame(code))
+        await self._tell_app(event.code)
+        await self._finish()
+
+    async def _refuse_early_data(self) -> None:
+        """Refuse what came before the handshake was answered; a client has to wait for it."""
+        await self._send_error_response(400)
+        self.closed = True
+        await self._tell_app(ABNORMAL)
+        await self.send(StreamClosed(stream_id=self.stream_id))
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        self.output.write(frames.close_frame(code, reason))
+        if self._owns_connection:
+            self._carrier.hang_up_by(self._carrier.limits.close_seconds)
+        else:
+            self.task_group.spawn(self._finish_in_time)
+
+    async def _finish_in_time(self) -> None:
+        with trio.move_on_after(self._carrier.limits.close_seconds):
+            await self.transport.wait_closed()
+        await self._finish()
+
+    async def _finish(self) -> None:
+        """Both sides are done: end the stream below, which ends us."""
+        if self._is_over:
+            return
+        if not self._owns_connection:
+            with trio.move_on_after(self._carrier.limits.linger_seconds):
+                await self.output.wait_below(0)
+                await self.send(EndData(stream_id=self.stream_id))
+        await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def _end(self, code: int) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._reader = None
+        self.transport.end()
+        self._carrier.websocket_closed(self)
+        if not self._owns_connection:
+            self.output.break_off()
+        await self._tell_app(code)
+
+    async def _tell_app(self, code: int) -> None:
+        if self.app_put is not None and not self._told_app:
+            self._told_app = True
+            await self.app_put({"type": "websocket.disconnect", "code": code})
+
+    async def _send_chunks(self, chunks: list[Chunk]) -> None:
+        await self.send(Data(stream_id=self.stream_id, data=b"".join(chunks)))
+
+    def _on_stream_broken(self) -> None:
+        if not self._is_over:
+            self.task_group.spawn(self._finish)
