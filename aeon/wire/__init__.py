@@ -1,0 +1,1 @@
+"""The only place that knows JSON: pydantic models in, encoded bytes out."""

@@ -1,0 +1,97 @@
+"""Durable and transient events to frames: complete JSON text, the same bytes for everybody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import assert_never
+
+import orjson
+
+from aeon.wire import encode
+from storage.events import (
+    ChatCreated,
+    ChatDeleted,
+    ChatUpdated,
+    DurableEvent,
+    MemberAdded,
+    MemberRemoved,
+    MemberUpdated,
+    MessageDeleted,
+    MessageEdited,
+    MessageSent,
+    MessagesRead,
+)
+from storage.ids import ChatId, UserId
+
+
+def event_frame(event: DurableEvent) -> bytes:
+    """Encode an event of the log."""
+    return orjson.dumps(event_json(event))
+
+
+def event_json(event: DurableEvent) -> encode.Json:
+    """Give an event of the log as JSON-ready values, as frames and REST show it."""
+    event_type, fields = _type_and_fields(event)
+    return {"type": event_type, "chat_id": event.chat_id, "seq": event.seq, **fields}
+
+
+def _type_and_fields(event: DurableEvent) -> tuple[str, encode.Json]:
+    match event:
+        case MessageSent():
+            return "new_message", {"message": encode.message(event.message)}
+        case MessageEdited():
+            return "message_edited", {"message": encode.message(event.message)}
+        case MessageDeleted():
+            return "message_deleted", {
+                "message_id": event.message_id,
+                "deleted_by": event.actor_id,
+            }
+        case MessagesRead():
+            return "message_read", {
+                "user_id": event.actor_id,
+                "message_id": event.message_id,
+                "read_seq": event.read_seq,
+            }
+        case ChatCreated():
+            return "chat_created", {"chat": encode.chat(event.chat, event.members)}
+        case ChatUpdated():
+            return "chat_updated", {"chat": encode.chat(event.chat, event.members)}
+        case ChatDeleted():
+            return "chat_deleted", {"deleted_by": event.actor_id}
+        case MemberAdded():
+            return "member_added", {
+                "user": encode.person(event.user),
+                "added_by": event.actor_id,
+                "role": event.role.value,
+            }
+        case MemberRemoved():
+            return "member_removed", {"user_id": event.user_id, "removed_by": event.actor_id}
+        case MemberUpdated():
+            return "member_updated", {"user_id": event.user_id, "role": event.role.value}
+        case _:
+            assert_never(event)
+
+
+class WireEncoder:
+    """What actors encode with (``actors.chat.ports.EventEncoder``)."""
+
+    def durable(self, event: DurableEvent) -> bytes:
+        """Encode an event of the log."""
+        return event_frame(event)
+
+    def typing(self, chat_id: ChatId, user_id: UserId, *, is_typing: bool) -> bytes:
+        """Encode that somebody began or stopped typing."""
+        return orjson.dumps(
+            {"type": "typing", "chat_id": chat_id, "user_id": user_id, "is_typing": is_typing}
+        )
+
+    def user_status(self, user_id: UserId, *, is_online: bool, last_seen_at: float) -> bytes:
+        """Encode that somebody came or went; ``last_seen_at`` in Unix seconds."""
+        return orjson.dumps(
+            {
+                "type": "user_status",
+                "user_id": user_id,
+                "is_online": is_online,
+                "last_seen_at": encode.timestamp(datetime.fromtimestamp(last_seen_at, UTC)),
+            }
+        )
