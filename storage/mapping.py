@@ -1,0 +1,225 @@
+"""Which columns make up a record, and how a row of them becomes one.
+
+Statements select these column lists in this order; a mapper takes the row and where in it the
+record's columns begin. Both stand side by side so that they change together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import FromClause
+from sqlalchemy.sql.elements import ColumnElement
+
+from storage import tables
+from storage.ids import ChatId, MediaId, MessageId, Seq, UserId
+from storage.records import (
+    ChatRecord,
+    ChatType,
+    MediaRecord,
+    MemberRecord,
+    MessageRecord,
+    Role,
+    UserRecord,
+)
+
+Row = Sequence[Any]
+"""A row as the driver gives it: the one place where types come from the schema, not from mypy."""
+
+_USER: Final = (
+    "id",
+    "first_name",
+    "last_name",
+    "username",
+    "language_code",
+    "is_premium",
+    "profile_photo_url",
+    "bio",
+    "is_admin",
+    "created_at",
+    "updated_at",
+)
+_CHAT: Final = (
+    "id",
+    "type",
+    "title",
+    "description",
+    "photo_url",
+    "created_by",
+    "is_active",
+    "last_seq",
+    "members_count",
+    "created_at",
+    "updated_at",
+)
+_MEMBER: Final = ("role", "joined_at", "read_seq", "read_message_id")
+_MEDIA: Final = (
+    "id",
+    "uploader_id",
+    "message_type",
+    "media_type",
+    "size_bytes",
+    "duration_seconds",
+    "width",
+    "height",
+    "filename",
+)
+_MESSAGE: Final = (
+    "id",
+    "chat_id",
+    "seq",
+    "text",
+    "message_type",
+    "reply_to_message_id",
+    "forward_from_user_id",
+    "forward_from_chat_id",
+    "client_msg_id",
+    "is_edited",
+    "is_deleted",
+    "created_at",
+    "updated_at",
+)
+
+USER_WIDTH: Final = len(_USER)
+CHAT_WIDTH: Final = len(_CHAT)
+MEDIA_WIDTH: Final = len(_MEDIA)
+_MESSAGE_WIDTH: Final = len(_MESSAGE)
+MESSAGE_WIDTH: Final = _MESSAGE_WIDTH + USER_WIDTH + MEDIA_WIDTH
+"""Columns of a message with its sender and its media."""
+
+Columns = list[ColumnElement[Any]]
+
+
+def user_columns(source: FromClause = tables.users) -> Columns:
+    """Columns for ``user_from``."""
+    return _columns(source, _USER)
+
+
+def chat_columns(source: FromClause = tables.chats) -> Columns:
+    """Columns for ``chat_from``."""
+    return _columns(source, _CHAT)
+
+
+def member_columns(source: FromClause = tables.members, user: FromClause = tables.users) -> Columns:
+    """Columns for ``member_from``: the membership, then the person."""
+    return _columns(source, _MEMBER) + user_columns(user)
+
+
+def media_columns(source: FromClause = tables.media) -> Columns:
+    """Columns for ``media_from``."""
+    return _columns(source, _MEDIA)
+
+
+def own_message_columns(message: FromClause) -> Columns:
+    """Columns for ``message_with``: the message without sender and media."""
+    return _columns(message, _MESSAGE)
+
+
+def message_columns(message: FromClause, sender: FromClause, media: FromClause) -> Columns:
+    """Columns for ``message_from``: the message, its sender, its media (outer join)."""
+    return own_message_columns(message) + user_columns(sender) + media_columns(media)
+
+
+def user_from(row: Row, start: int = 0) -> UserRecord:
+    """Build a person from the columns that begin at ``start``."""
+    return UserRecord(*row[start : start + USER_WIDTH])
+
+
+def chat_from(row: Row, start: int = 0) -> ChatRecord:
+    """Build a chat from the columns that begin at ``start``."""
+    return ChatRecord(row[start], ChatType(row[start + 1]), *row[start + 2 : start + CHAT_WIDTH])
+
+
+def member_from(row: Row, start: int = 0) -> MemberRecord:
+    """Build a membership from the columns that begin at ``start``."""
+    role, joined_at, read_seq, read_message_id = row[start : start + len(_MEMBER)]
+    return MemberRecord(
+        user=user_from(row, start + len(_MEMBER)),
+        role=Role(role),
+        joined_at=joined_at,
+        read_seq=Seq(read_seq),
+        read_message_id=read_message_id,
+    )
+
+
+def media_from(row: Row, start: int = 0) -> MediaRecord | None:
+    """Build a file from the columns that begin at ``start``; None after an outer join."""
+    if row[start] is None:
+        return None
+    return MediaRecord(MediaId(row[start]), *row[start + 1 : start + MEDIA_WIDTH])
+
+
+def message_from(
+    row: Row,
+    start: int = 0,
+    *,
+    senders: dict[UserId, UserRecord] | None = None,
+    read_by: tuple[UserId, ...] = (),
+) -> MessageRecord | None:
+    """Build a message with sender and media; None after an outer join.
+
+    Args:
+        row: the row.
+        start: where the columns of ``message_columns`` begin.
+        senders: people built before, so that a page has one object per person.
+        read_by: goes into the record as it is.
+    """
+    if row[start] is None:
+        return None
+    sender_at = start + _MESSAGE_WIDTH
+    sender_id = UserId(row[sender_at])
+    sender = None if senders is None else senders.get(sender_id)
+    if sender is None:
+        sender = user_from(row, sender_at)
+        if senders is not None:
+            senders[sender_id] = sender
+    return message_with(
+        row[start:sender_at], sender, media_from(row, sender_at + USER_WIDTH), read_by
+    )
+
+
+def message_with(
+    row: Row,
+    sender: UserRecord,
+    media: MediaRecord | None,
+    read_by: tuple[UserId, ...] = (),
+) -> MessageRecord:
+    """Build a message from its own columns and what they refer to."""
+    (
+        message_id,
+        chat_id,
+        seq,
+        text,
+        message_type,
+        reply_to_message_id,
+        forward_from_user_id,
+        forward_from_chat_id,
+        client_msg_id,
+        is_edited,
+        is_deleted,
+        created_at,
+        updated_at,
+    ) = row
+    return MessageRecord(
+        id=MessageId(message_id),
+        chat_id=ChatId(chat_id),
+        seq=Seq(seq),
+        sender=sender,
+        text=text,
+        message_type=message_type,
+        reply_to_message_id=reply_to_message_id,
+        media=media,
+        forward_from_user_id=forward_from_user_id,
+        forward_from_chat_id=forward_from_chat_id,
+        client_msg_id=client_msg_id,
+        is_edited=is_edited,
+        is_deleted=is_deleted,
+        created_at=created_at,
+        updated_at=updated_at,
+        read_by=read_by,
+    )
+
+
+def _columns(source: FromClause, names: Sequence[str]) -> Columns:
+    return [source.c[name] for name in names]
