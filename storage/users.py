@@ -131,7 +131,7 @@ def _save_login() -> Query:
     # Counting ``freed`` makes PostgreSQL take the name away before it is given anew.
     saved = insert(users).from_select(
         list(row),
-        select(*row.values()).where(select(func.count()).select_from(freed).as_scalar() >= 0),
+        select(*row.values()).where(select(func.count()).select_from(freed).scalar_subquery() >= 0),
     )
     new = saved.excluded
     merged = {
