@@ -28,9 +28,9 @@ Params: TypeAlias = Mapping[str, object]
 NO_PARAMS: Final[Params] = MappingProxyType({})
 
 _FATAL: Final = pq.ExecStatus.FATAL_ERROR
-_ABORTED: Final = pq.ExecStatus.PIPELINE_ABORTED
+_SQLSTATE: Final = pq.DiagnosticField.SQLSTATE
+_STALE_STATES: Final = ("0A000", "26000")
 _TUPLES_OK: Final = pq.ExecStatus.TUPLES_OK
-_IN_ERROR: Final = pq.TransactionStatus.INERROR
 _BAD: Final = pq.ConnStatus.BAD
 _AUTO: Final = PyFormat.AUTO
 
@@ -95,12 +95,16 @@ class Connection:
     async def copy_in(self, sql: str, chunks: Sequence[bytes]) -> int:
         """Run ``COPY ... FROM STDIN`` with text-format lines; how many rows it stored."""
         if self._phase is _Phase.NOT_BEGUN:
-            await self._exchange([BEGIN])
+            self._driver.counters.transactions += 1
             self._phase = _Phase.OPEN
+            await self._exchange([BEGIN])
+        self._driver.counters.queries += 1
         try:
             reply = await self._driver.copy_in(sql.encode(), chunks)
         except psycopg.Error as error:
             raise faults.translate(error) from error
+        if self._phase is _Phase.AUTOCOMMIT and reply.lost is not None:
+            raise CommitUnknown("the connection was lost during COPY") from reply.lost
         (result,) = self._check(reply, expected=1)
         return result.command_tuples or 0
 
@@ -124,16 +128,17 @@ class Connection:
     async def _exchange(self, commands: Sequence[Command]) -> list[pq.abc.PGresult]:
         if not commands:
             return []
-        return self._check(await self._driver.run(commands), expected=len(commands))
+        reply = await self._driver.run(commands)
+        if self._phase is _Phase.AUTOCOMMIT and self._is_lost(reply):
+            # Each of these commits by itself, after its result was sent.
+            self._refuse_to_guess(commands, reply)
+        return self._check(reply, expected=len(commands))
 
     async def _exchange_and_commit(self, commands: Sequence[Command]) -> list[pq.abc.PGresult]:
         reply = await self._driver.run(commands, is_final=True)
-        before_commit = reply.results[: len(commands) - 1]
-        refused = any(result.status in (_FATAL, _ABORTED) for result in before_commit)
-        if self._driver.pgconn.status == _BAD and not refused:
-            # COMMIT went out and nobody knows whether it arrived.
-            answer = reply.results[-1] if len(reply.results) == len(commands) else None
-            if answer is None or answer.status == _FATAL:
+        if self._is_lost(reply):
+            before_commit = Reply(reply.results[: len(commands) - 1])
+            if not self._has_failed(before_commit):
                 raise CommitUnknown("the connection was lost during COMMIT") from reply.lost
         results = self._check(reply, expected=len(commands))
         self._phase = _Phase.ENDED
@@ -142,18 +147,33 @@ class Connection:
         self._driver.counters.commits += 1
         return results
 
+    def _refuse_to_guess(self, commands: Sequence[Command], reply: Reply) -> None:
+        if not self._has_failed(reply) and any(command.may_write for command in commands):
+            raise CommitUnknown("the connection was lost during a write") from reply.lost
+
+    def _is_lost(self, reply: Reply) -> bool:
+        return reply.lost is not None or self._driver.pgconn.status == _BAD
+
+    def _has_failed(self, reply: Reply) -> bool:
+        """Whether PostgreSQL itself said that a statement failed, so that nothing was written.
+
+        libpq makes up a failure, without SQLSTATE, when the connection just ends.
+        """
+        return any(
+            result.status == _FATAL and result.error_field(_SQLSTATE) for result in reply.results
+        )
+
     def _check(self, reply: Reply, *, expected: int) -> list[pq.abc.PGresult]:
         """The results, or the first failure among them in the words of storage."""
-        is_lost = reply.lost is not None or self._driver.pgconn.status == _BAD
         for result in reply.results:
             if result.status == _FATAL:
                 error = error_from_result(result, encoding=self._driver.pgconn._encoding)
-                if error.sqlstate in ("0A000", "26000"):
+                if error.sqlstate in _STALE_STATES:
                     # Prepared before the schema changed under it.
                     self._driver.is_doomed = True
                     raise Unavailable("a prepared statement went stale") from error
-                raise faults.translate(error, connection_lost=is_lost) from error
-        if len(reply.results) < expected:
+                raise faults.translate(error, connection_lost=self._is_lost(reply)) from error
+        if self._is_lost(reply) or len(reply.results) < expected:
             raise Unavailable("the connection to PostgreSQL was lost") from reply.lost
         return reply.results
 
@@ -172,7 +192,7 @@ class Connection:
             text, name = positional(query), None
             values = [params[key] for key in text.names]
         if not values:
-            return Command(text.sql, prepared_as=name)
+            return Command(text.sql, prepared_as=name, may_write=text.may_write)
         transformer = self._driver.transformer
         try:
             dumped = transformer.dump_sequence(values, [_AUTO] * len(values))
@@ -180,7 +200,12 @@ class Connection:
             # NUL characters, lone surrogates, dates beyond PostgreSQL's.
             raise InvalidData(str(error)) from error
         return Command(
-            text.sql, dumped, transformer.types or (), transformer.formats or (), prepared_as=name
+            text.sql,
+            dumped,
+            transformer.types or (),
+            transformer.formats or (),
+            prepared_as=name,
+            may_write=text.may_write,
         )
 
     # The pool's side: how a transaction's block ends.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from storage.connection import Connection
+from storage.errors import StorageError
 from storage.pool import Pool, PoolOptions
 from storage.query import Query
 
@@ -69,8 +70,9 @@ class Database:
             application_name=application_name,
         )
         pool = Pool(options)
-        pool.add(await pool.open_connection())
         try:
+            async with pool.loan():
+                pass
             yield cls(pool)
         finally:
             pool.close()
@@ -95,7 +97,7 @@ class Database:
                 await connection._commit()
             except BaseException as error:
                 await connection._rollback()
-                if isinstance(error, Exception):
+                if isinstance(error, StorageError):
                     error.add_note(f"in transaction {name}")
                 raise
 

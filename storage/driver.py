@@ -41,6 +41,11 @@ _IDLE: Final = pq.TransactionStatus.IDLE
 _ACTIVE: Final = pq.TransactionStatus.ACTIVE
 _BAD: Final = pq.ConnStatus.BAD
 _COMMAND_OK: Final = pq.ExecStatus.COMMAND_OK
+_FATAL_ERROR: Final = pq.ExecStatus.FATAL_ERROR
+_PIPELINE_SYNC: Final = pq.ExecStatus.PIPELINE_SYNC
+
+_COPY_CHUNK_BYTES: Final = 2**18
+"""libpq spins on chunks its buffer can not take whole."""
 
 T = TypeVar("T")
 
@@ -68,6 +73,7 @@ class Command:
     formats: Sequence[pq.Format] = ()
     prepared_as: bytes | None = None
     """Run as this prepared statement; None: parse it each time."""
+    may_write: bool = False
 
 
 BEGIN: Final = Command(b"BEGIN")
@@ -101,13 +107,13 @@ class TrioConnection(BaseConnection[Any]):
 
     @classmethod
     async def open(cls, url: str, *, timeout_seconds: float, **settings: str) -> TrioConnection:
-        """Connect to the first server of the URL that answers.
+        """Connect to the first server of the URL that answers; the URL's settings win.
 
         Raises:
             psycopg.OperationalError: none did; the last one's reason.
             trio.TooSlowError: not within the time.
         """
-        params = conninfo_to_dict(url, **settings)
+        params = {**settings, **conninfo_to_dict(url)}
         with trio.fail_after(timeout_seconds):
             # Resolving a name blocks; sockets and addresses need none.
             attempts = (
@@ -221,14 +227,16 @@ class TrioConnection(BaseConnection[Any]):
             reply.results.extend(opened)
             return
         for chunk in chunks:
-            yield from generators.copy_to(self.pgconn, chunk)
+            for start in range(0, len(chunk), _COPY_CHUNK_BYTES):
+                part = chunk[start : start + _COPY_CHUNK_BYTES]
+                yield from generators.copy_to(self.pgconn, part)
         reply.results.append((yield from generators.copy_end(self.pgconn, None)))
 
     def _exchange(self, commands: Sequence[Command], reply: Reply) -> PQGen[None]:
         """The whole conversation, so that settling it means finishing this generator."""
         if len(commands) == 1 and self._is_ready(commands[0]):
             self._send(commands[0])
-            reply.results.extend((yield from generators.execute(self.pgconn))[:1])
+            reply.results.append(_verdict((yield from generators.execute(self.pgconn))))
             return
         pgconn = self.pgconn
         pgconn.enter_pipeline_mode()
@@ -243,11 +251,18 @@ class TrioConnection(BaseConnection[Any]):
             if name is not None:
                 refused = yield from self._read_prepared(name)
             results = yield from generators.fetch_many(pgconn)
-            if not results:
-                raise psycopg.OperationalError("the connection was lost")
-            reply.results.append(refused or results[0])
-        yield from generators.fetch_many(pgconn)  # the sync itself
+            reply.results.append(refused or _verdict(results))
+        yield from self._read_sync(reply)
         pgconn.exit_pipeline_mode()
+
+    def _read_sync(self, reply: Reply) -> PQGen[None]:
+        """Outside a transaction the sync commits: a deferred constraint refuses here."""
+        while True:
+            results = yield from generators.fetch_many(self.pgconn)
+            answer = _verdict(results)
+            if answer.status == _PIPELINE_SYNC:
+                return
+            reply.results[-1] = answer
 
     def _is_ready(self, command: Command) -> bool:
         name = command.prepared_as
@@ -317,10 +332,20 @@ class TrioConnection(BaseConnection[Any]):
             return value
 
 
+def _verdict(results: Sequence[pq.abc.PGresult]) -> pq.abc.PGresult:
+    """The failure among a statement's results (it may follow a success), or its result."""
+    if not results:
+        raise psycopg.OperationalError("the connection was lost")
+    for result in results:
+        if result.status == _FATAL_ERROR:
+            return result
+    return results[0]
+
+
 async def _wait_for_either(socket: int, wanted: Wait) -> Ready:
     """Ready to write, or to read and write: the buffer is full, so this is rare."""
     if (ready := _ready_now(socket, wanted)) != Ready.NONE:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await trio.lowlevel.checkpoint()
         return ready
     if wanted == Wait.W:
         await trio.lowlevel.wait_writable(socket)
@@ -330,9 +355,13 @@ async def _wait_for_either(socket: int, wanted: Wait) -> Ready:
         await until_ready(socket)
         nursery.cancel_scope.cancel()
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(wait, trio.lowlevel.wait_readable)
-        nursery.start_soon(wait, trio.lowlevel.wait_writable)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, trio.lowlevel.wait_readable)
+            nursery.start_soon(wait, trio.lowlevel.wait_writable)
+    except* trio.Cancelled:
+        # A nursery wraps it in a group; the callers expect the bare exception, so ask again.
+        await trio.lowlevel.checkpoint_if_cancelled()
     return _ready_now(socket, wanted)
 
 

@@ -11,7 +11,14 @@ from typing import Final
 import psycopg
 from psycopg import errors
 
-from storage.errors import Conflict, InvalidData, StatementTimeout, StorageError, Unavailable
+from storage.errors import (
+    Conflict,
+    Contention,
+    InvalidData,
+    StatementTimeout,
+    StorageError,
+    Unavailable,
+)
 
 _RETRY_SECONDS: Final = {
     # Read-only and a full disk last until a person acts; deadlocks end at once.
@@ -19,21 +26,17 @@ _RETRY_SECONDS: Final = {
     "53100": 5.0,
     "53200": 2.0,
     "53300": 2.0,
-    "40001": 0.1,
-    "40P01": 0.1,
     "55P03": 0.5,
 }
 _UNAVAILABLE_CLASSES: Final = frozenset(
     {
         "08",  # connection exception
-        "40",  # transaction rollback: serialization, deadlock
         "53",  # insufficient resources: disk full, out of memory, too many connections
         "57",  # operator intervention: admin shutdown, crash, cannot connect now
         "58",  # system error: I/O
     }
 )
 _UNAVAILABLE_STATES: Final = frozenset({"25006", "25P03", "25P04", "55P03", "XX001", "XX002"})
-_REFUSED_STATES: Final = frozenset({"28000", "28P01", "3D000", "42501"})
 _INVALID_STATES: Final = frozenset({"22P02", "22P05", "22021", "54000"})
 
 
@@ -51,6 +54,8 @@ def translate(error: psycopg.Error, *, connection_lost: bool = False) -> Excepti
     if isinstance(error, errors.QueryCanceled):
         # Our own cancel never surfaces: the task it belongs to is already being cancelled.
         return StatementTimeout(text) if "timeout" in text else Unavailable(text)
+    if state[:2] == "40":
+        return Contention(text, retry_after_seconds=0.1)
     if state in _UNAVAILABLE_STATES or state[:2] in _UNAVAILABLE_CLASSES:
         return Unavailable(text, retry_after_seconds=_RETRY_SECONDS.get(state, 1.0))
     if state in _INVALID_STATES or (state[:2] == "22" and state != "22012"):
@@ -63,11 +68,8 @@ def translate(error: psycopg.Error, *, connection_lost: bool = False) -> Excepti
 
 
 def refusal(error: psycopg.Error) -> StorageError:
-    """The storage error for a connection that could not be opened."""
-    state = error.sqlstate or ""
-    text = _text_of(error)
-    retry = 30.0 if state in _REFUSED_STATES else 1.0
-    return Unavailable(f"PostgreSQL refused the connection: {text}", retry_after_seconds=retry)
+    """The storage error for a connection that could not be opened (libpq gives it no SQLSTATE)."""
+    return Unavailable(f"PostgreSQL could not be reached: {_text_of(error)}")
 
 
 def _text_of(error: psycopg.Error) -> str:

@@ -24,6 +24,13 @@ from storage.errors import PoolExhausted, StorageError, Unavailable
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 IDLE_IN_TRANSACTION_MS: Final = 60_000
 """PostgreSQL ends a session that holds locks and says nothing (a frozen node)."""
+_KEEPALIVE: Final = {
+    # A silent peer is given up after about a minute; sockets of the same machine ignore these.
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 
@@ -49,6 +56,7 @@ class Pool:
         self._idle: list[TrioConnection] = []
         self._connecting = trio.Lock()
         self._failures = 0
+        self._away_since = math.inf
         self._retry_at = -math.inf
         self._is_closed = False
 
@@ -109,15 +117,28 @@ class Pool:
         self._free.release()
 
     async def _connect(self, deadline: float) -> TrioConnection:
-        """Connect, one task at a time while that fails."""
+        """Connect; while that fails one task at a time tries, with growing pauses.
+
+        An outage no longer than the acquire timeout is waited out. In a longer one nobody waits:
+        a task that comes before the next attempt is due is refused at once.
+        """
+        timeout = self.options.acquire_timeout_seconds
         error: StorageError | None = None
         with trio.move_on_at(deadline):
             while True:
+                now = trio.current_time()
+                if now - self._away_since > timeout and (
+                    now < self._retry_at or self._connecting.locked()
+                ):
+                    break
                 try:
                     return await self._try_to_connect()
                 except Unavailable as failure:
                     error = failure
-        raise error or Unavailable("PostgreSQL could not be reached in time")
+        retry_after = max(0.1, self._retry_at - trio.current_time())
+        raise Unavailable(
+            str(error or "PostgreSQL is away"), retry_after_seconds=min(retry_after, 5.0)
+        ) from error
 
     async def _try_to_connect(self) -> TrioConnection:
         async with self._connecting:
@@ -128,10 +149,12 @@ class Pool:
                 connection = await self.open_connection()
             except Unavailable:
                 self._failures += 1
+                self._away_since = min(self._away_since, trio.current_time())
                 pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._failures)
                 self._retry_at = trio.current_time() + pause * random.uniform(0.5, 1.0)
                 raise
             self._failures = 0
+            self._away_since = math.inf
             self._retry_at = -math.inf
             return connection
 
@@ -143,6 +166,7 @@ class Pool:
                 options.url,
                 timeout_seconds=CONNECT_TIMEOUT_SECONDS,
                 application_name=options.application_name,
+                **_KEEPALIVE,
             )
         except psycopg.Error as error:
             raise faults.refusal(error) from error
@@ -166,10 +190,6 @@ class Pool:
             connection.finish()
             raise Unavailable("PostgreSQL hung up on a new connection") from reply.lost
         return connection
-
-    def add(self, connection: TrioConnection) -> None:
-        """Keep a connection that was opened outside a loan."""
-        self._idle.append(connection)
 
     def close(self) -> None:
         """Close what is idle now and the rest as it comes back."""

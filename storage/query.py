@@ -20,6 +20,8 @@ from sqlalchemy.sql.elements import ClauseElement
 
 _dialect: Final = psycopg.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy leaves it untyped
 _placeholder: Final = re.compile(r"%(?:\((?P<name>\w+)\)s|(?P<literal>%)|(?P<wrong>.?))", re.DOTALL)
+_reading: Final = re.compile(r"\s*(?:SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN)\b", re.IGNORECASE)
+_writing: Final = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 _numbers: Final = itertools.count(1)
 
 
@@ -73,10 +75,12 @@ class Query:
 class PositionalText:
     """SQL as PostgreSQL reads it, ``$1`` for the first name, and those names in order."""
 
-    __slots__ = ("names", "sql")
+    __slots__ = ("may_write", "names", "sql")
 
     sql: bytes
     names: tuple[str, ...]
+    may_write: bool
+    """False only for what certainly reads."""
 
     def __init__(self, sql: str) -> None:
         positions: dict[str, int] = {}
@@ -90,6 +94,7 @@ class PositionalText:
 
         self.sql = _placeholder.sub(replace, sql).encode()
         self.names = tuple(positions)
+        self.may_write = _reading.match(sql) is None or _writing.search(sql) is not None
 
 
 @functools.lru_cache(maxsize=256)
