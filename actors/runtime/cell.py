@@ -281,7 +281,7 @@ class Cell:
         """End this incarnation after its current message."""
         self.wants_reload = True
 
-    def set_timer(self, key: Hashable, after_seconds: float, message: object) -> None:
+    def timer(self, key: Hashable, after_seconds: float, message: object) -> None:
         """Send ``message`` to the actor later."""
         when = trio.current_time() + after_seconds
         self._tied().set_timer(Timer(when, key, message, self.post))

@@ -19,7 +19,7 @@ class Host(Protocol):
 
     def ref(self, kind: str, key: Key) -> ActorRef[object]: ...  # noqa: D102
     def passivate(self) -> None: ...  # noqa: D102
-    def set_timer(self, key: Hashable, after_seconds: float, message: object) -> None: ...  # noqa: D102
+    def timer(self, key: Hashable, after_seconds: float, message: object) -> None: ...  # noqa: D102
     def cancel_timer(self, key: Hashable) -> bool: ...  # noqa: D102
     def watch(self, address: Address) -> None: ...  # noqa: D102
     def unwatch(self, address: Address) -> bool: ...  # noqa: D102
@@ -77,14 +77,14 @@ class ActorContext:
         if self.is_current:
             self._host.passivate()
 
-    def set_timer(self, key: Hashable, after_seconds: float, message: object) -> None:
+    def timer(self, key: Hashable, after_seconds: float, message: object) -> None:
         """Send ``message`` to this actor in ``after_seconds``, before what others send.
 
         Replaces the timer with the same key, also one that has fired and is not yet handled. A
         pending timer keeps the actor from being passivated.
         """
         if self.is_current:
-            self._host.set_timer(key, after_seconds, message)
+            self._host.timer(key, after_seconds, message)
 
     def cancel_timer(self, key: Hashable) -> bool:
         """Stop a timer, also one that has fired and is not yet handled. False if none."""

@@ -68,7 +68,8 @@ class ReplySlot:
             error, self._outcome = self._outcome, None
             try:
                 assert isinstance(error, BaseException)
-                raise error
+                # One refusal may answer many askers: none of them sees the others' frames.
+                raise error.with_traceback(None)
             finally:
                 del error  # else the traceback keeps this frame, and this frame the error
         raise AskTimeout(address, "no answer in time")
