@@ -64,6 +64,8 @@ _MEDIA: Final = (
     "width",
     "height",
     "filename",
+    "has_thumbnail",
+    "waveform",
 )
 _MESSAGE: Final = (
     "id",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -92,6 +93,10 @@ class MediaRecord:
     width: int | None
     height: int | None
     filename: str | None
+    has_thumbnail: bool = False
+    """There is a preview, or there will be one in a moment."""
+    waveform: Sequence[int] | None = None
+    """Up to 100 samples from 0 to 100: a voice message's outline."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ here against it. Dates are ISO 8601 in UTC with microseconds and ``Z``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
 
+from aeon.wire.links import PLAIN, Links
 from storage.records import (
     ChatListRecord,
     ChatRecord,
@@ -21,8 +21,6 @@ from storage.records import (
 )
 
 Json = dict[str, object]
-
-MEDIA_PATH: Final = "/media/"
 
 
 def timestamp(moment: datetime) -> str:
@@ -80,14 +78,14 @@ def member(record: MemberRecord) -> Json:
     }
 
 
-def chat(record: ChatRecord, members: Iterable[MemberRecord]) -> Json:
+def chat(record: ChatRecord, members: Iterable[MemberRecord], links: Links = PLAIN) -> Json:
     """A chat with its people; the same for every receiver."""
     return {
         "id": record.id,
         "title": record.title,
         "chat_type": record.type.value,
         "description": record.description,
-        "photo_url": record.photo_url,
+        "photo_url": links.photo(record.photo_url),
         "created_by": record.created_by,
         "is_active": record.is_active,
         "created_at": timestamp(record.created_at),
@@ -98,14 +96,14 @@ def chat(record: ChatRecord, members: Iterable[MemberRecord]) -> Json:
     }
 
 
-def chat_list_item(record: ChatListRecord) -> Json:
+def chat_list_item(record: ChatListRecord, links: Links = PLAIN) -> Json:
     """One line of a person's chat list."""
     last = record.last_message
     return {
         "id": record.chat.id,
         "title": record.chat.title,
         "chat_type": record.chat.type.value,
-        "photo_url": record.chat.photo_url,
+        "photo_url": links.photo(record.chat.photo_url),
         "last_message": None if last is None else last.text,
         "last_message_time": None if last is None else timestamp(last.created_at),
         "unread_count": record.unread_count,
@@ -115,47 +113,56 @@ def chat_list_item(record: ChatListRecord) -> Json:
     }
 
 
-def media_path(record: MediaRecord) -> str:
-    """Where a file is, relative to the server."""
-    return MEDIA_PATH + record.id
+def file_fields(media: MediaRecord | None, links: Links = PLAIN) -> Json:
+    """What a message shows of its file, and an upload is answered with."""
+    if media is None:
+        return dict.fromkeys(_FILE_FIELDS)
+    return {
+        "media_id": media.id,
+        "media_url": links.file(media),
+        "media_type": media.media_type,
+        "media_size": media.size_bytes,
+        "media_duration": media.duration_seconds,
+        "width": media.width,
+        "height": media.height,
+        "filename": media.filename,
+        "thumbnail_url": links.thumbnail(media),
+        "waveform": None if media.waveform is None else list(media.waveform),
+    }
 
 
-class MessageEncoder:
-    """Messages to JSON; knows where files are reached from outside."""
-
-    def __init__(self, media_url: Callable[[MediaRecord], str] = media_path) -> None:
-        self._media_url = media_url
-
-    def __call__(self, record: MessageRecord) -> Json:
-        """Encode a message; the same for every receiver."""
-        media = record.media
-        return {
-            "id": record.id,
-            "chat_id": record.chat_id,
-            "seq": record.seq,
-            "sender_id": record.sender.id,
-            "sender": person(record.sender),
-            "text": record.text,
-            "message_type": record.message_type,
-            "reply_to_message_id": record.reply_to_message_id,
-            "media_id": None if media is None else media.id,
-            "media_url": None if media is None else self._media_url(media),
-            "media_type": None if media is None else media.media_type,
-            "media_size": None if media is None else media.size_bytes,
-            "media_duration": None if media is None else media.duration_seconds,
-            "media_width": None if media is None else media.width,
-            "media_height": None if media is None else media.height,
-            "media_filename": None if media is None else media.filename,
-            "forward_from_user_id": record.forward_from_user_id,
-            "forward_from_chat_id": record.forward_from_chat_id,
-            "client_msg_id": record.client_msg_id,
-            "is_edited": record.is_edited,
-            "is_deleted": record.is_deleted,
-            "read_by": list(record.read_by),
-            "created_at": timestamp(record.created_at),
-            "updated_at": optional_timestamp(record.updated_at),
-        }
+_FILE_FIELDS = (
+    "media_id",
+    "media_url",
+    "media_type",
+    "media_size",
+    "media_duration",
+    "width",
+    "height",
+    "filename",
+    "thumbnail_url",
+    "waveform",
+)
 
 
-message = MessageEncoder()
-"""Encodes messages with paths relative to the server."""
+def message(record: MessageRecord, links: Links = PLAIN) -> Json:
+    """Encode a message; the same for every receiver."""
+    return {
+        "id": record.id,
+        "chat_id": record.chat_id,
+        "seq": record.seq,
+        "sender_id": record.sender.id,
+        "sender": person(record.sender),
+        "text": record.text,
+        "message_type": record.message_type,
+        "reply_to_message_id": record.reply_to_message_id,
+        **file_fields(record.media, links),
+        "forward_from_user_id": record.forward_from_user_id,
+        "forward_from_chat_id": record.forward_from_chat_id,
+        "client_msg_id": record.client_msg_id,
+        "is_edited": record.is_edited,
+        "is_deleted": record.is_deleted,
+        "read_by": list(record.read_by),
+        "created_at": timestamp(record.created_at),
+        "updated_at": optional_timestamp(record.updated_at),
+    }

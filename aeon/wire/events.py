@@ -8,6 +8,7 @@ from typing import assert_never
 import orjson
 
 from aeon.wire import encode
+from aeon.wire.links import PLAIN, Links
 from storage.events import (
     ChatCreated,
     ChatDeleted,
@@ -24,23 +25,23 @@ from storage.events import (
 from storage.ids import ChatId, UserId
 
 
-def event_frame(event: DurableEvent) -> bytes:
+def event_frame(event: DurableEvent, links: Links = PLAIN) -> bytes:
     """Encode an event of the log."""
-    return orjson.dumps(event_json(event))
+    return orjson.dumps(event_json(event, links))
 
 
-def event_json(event: DurableEvent) -> encode.Json:
+def event_json(event: DurableEvent, links: Links = PLAIN) -> encode.Json:
     """Give an event of the log as JSON-ready values, as frames and REST show it."""
-    event_type, fields = _type_and_fields(event)
+    event_type, fields = _type_and_fields(event, links)
     return {"type": event_type, "chat_id": event.chat_id, "seq": event.seq, **fields}
 
 
-def _type_and_fields(event: DurableEvent) -> tuple[str, encode.Json]:
+def _type_and_fields(event: DurableEvent, links: Links) -> tuple[str, encode.Json]:
     match event:
         case MessageSent():
-            return "new_message", {"message": encode.message(event.message)}
+            return "new_message", {"message": encode.message(event.message, links)}
         case MessageEdited():
-            return "message_edited", {"message": encode.message(event.message)}
+            return "message_edited", {"message": encode.message(event.message, links)}
         case MessageDeleted():
             return "message_deleted", {
                 "message_id": event.message_id,
@@ -53,9 +54,9 @@ def _type_and_fields(event: DurableEvent) -> tuple[str, encode.Json]:
                 "read_seq": event.read_seq,
             }
         case ChatCreated():
-            return "chat_created", {"chat": encode.chat(event.chat, event.members)}
+            return "chat_created", {"chat": encode.chat(event.chat, event.members, links)}
         case ChatUpdated():
-            return "chat_updated", {"chat": encode.chat(event.chat, event.members)}
+            return "chat_updated", {"chat": encode.chat(event.chat, event.members, links)}
         case ChatDeleted():
             return "chat_deleted", {"deleted_by": event.actor_id}
         case MemberAdded():
@@ -75,9 +76,12 @@ def _type_and_fields(event: DurableEvent) -> tuple[str, encode.Json]:
 class WireEncoder:
     """What actors encode with (``actors.chat.ports.EventEncoder``)."""
 
+    def __init__(self, links: Links = PLAIN) -> None:
+        self._links = links
+
     def durable(self, event: DurableEvent) -> bytes:
         """Encode an event of the log."""
-        return event_frame(event)
+        return event_frame(event, self._links)
 
     def typing(self, chat_id: ChatId, user_id: UserId, *, is_typing: bool) -> bytes:
         """Encode that somebody began or stopped typing."""

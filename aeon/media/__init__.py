@@ -1,0 +1,6 @@
+"""Files people send: taken in as they arrive, told apart by content, kept once, handed out by
+signed links.
+
+``depot`` is the way in and out; ``store`` is the port behind it. Nothing here knows chats: who may
+see a file is decided where a message is shown, by handing out a link or not.
+"""
