@@ -41,6 +41,7 @@ from aeon.net.output import Chunk, Output
 from aeon.net.websocket import WebSocket
 
 MAX_RECEIVE_BYTES: Final = 64 * 1024
+HEAD_BITE_BYTES: Final = 4 * 1024
 MAX_WAITING_BYTES: Final = 64 * 1024
 """A response that is further ahead of its reader than this waits."""
 
@@ -93,6 +94,7 @@ class Connection:
         self._protocol: Http1 | Http2
         self._output: Output
         self._tasks: Tasks
+        self._websockets: list[WebSocket] = []
         self._is_idle = True
         self._is_handling = False
         self._is_closing = False
@@ -116,6 +118,8 @@ class Connection:
         finally:
             if hasattr(self, "_output"):
                 self._output.break_off()
+            for websocket in tuple(self._websockets):
+                websocket.drop()
             await trio.aclose_forcefully(self._socket_stream)
 
     def close_if_idle(self) -> None:
@@ -139,11 +143,14 @@ class Connection:
 
     def websocket_opened(self, websocket: WebSocket) -> None:
         """Pass it on to the server."""
+        self._websockets.append(websocket)
         self._owner.websocket_opened(websocket)
 
     def websocket_closed(self, websocket: WebSocket) -> None:
         """Pass it on to the server."""
         self._owner.websocket_closed(websocket)
+        if websocket in self._websockets:
+            self._websockets.remove(websocket)
 
     def make_stream(self, options: StreamOptions, *, is_websocket: bool) -> HttpRequest | WebSocket:
         """Make what handles one request."""
@@ -200,7 +207,7 @@ class Connection:
         )
 
     async def _read(self) -> None:
-        while data := await self._stream.receive_some(MAX_RECEIVE_BYTES):
+        while data := await self._receive():
             if self._is_closing:
                 continue  # Only so that the peer's view of the end stays clean.
             if self._head_since is None:
@@ -216,6 +223,14 @@ class Connection:
                 await self._protocol.handle(RawData(preface.data))
             self._is_handling = False
             self._set_deadline()
+
+    async def _receive(self) -> bytes | bytearray:
+        # A head comes in small bites, because h11 judges its size only while it is incomplete.
+        size = HEAD_BITE_BYTES if self._is_idle else MAX_RECEIVE_BYTES
+        try:
+            return await self._stream.receive_some(size)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""  # Vanished, which is no other end than hanging up.
 
     async def _protocol_send(self, event: ConnectionEvent) -> None:
         if isinstance(event, RawData):

@@ -54,5 +54,7 @@ class NetLimits:
     """How long we still read (and drop) after the last byte out, so that the peer sees it."""
     farewell_seconds: float = 1.0
     """At shutdown, how long the application may take to close its WebSockets by itself."""
+    app_stall_seconds: float = 30.0
+    """A WebSocket whose application takes no message for this long is closed with 1011."""
     app_grace_seconds: float = 5.0
     """How long the application may go on after its peer has left, before it is cancelled."""

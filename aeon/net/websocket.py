@@ -127,6 +127,17 @@ class WebSocket(WSStream):
         self.awaited_pong = payload
         self.output.write(frames.frame(frames.PING, payload))
 
+    def drop(self) -> None:
+        """Nothing goes in or out any more; whoever waits for that is woken. Idempotent."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._reader = None
+        self.transport.end()
+        self._carrier.websocket_closed(self)
+        if not self._owns_connection:
+            self.output.break_off()
+
     async def _accept(self, message: WebsocketAcceptEvent) -> None:
         limits = self._carrier.limits
         status, headers, deflate = accept_handshake(
@@ -134,8 +145,9 @@ class WebSocket(WSStream):
         )
         self.state = ASGIWebsocketState.CONNECTED
         self._reader = frames.FrameReader(limits.max_frame_bytes, deflate=deflate)
-        await self.send(Response(stream_id=self.stream_id, status_code=status, headers=headers))
+        # Counted before the first checkpoint: from there on the connection may end.
         self._carrier.websocket_opened(self)
+        await self.send(Response(stream_id=self.stream_id, status_code=status, headers=headers))
         await self.config.log.access(self.scope, {"status": status, "headers": []}, 0.0)
 
     async def _app_frame(self, data: bytes | None, text: str | None) -> None:
@@ -175,14 +187,17 @@ class WebSocket(WSStream):
         in_text = is_text or not data
         assert self.app_put is not None
         self.is_reading = False
-        await self.app_put(
-            {
-                "type": "websocket.receive",
-                "bytes": None if in_text else data,
-                "text": data if in_text else None,
-            }
-        )
+        with trio.move_on_after(self._carrier.limits.app_stall_seconds) as patience:
+            await self.app_put(
+                {
+                    "type": "websocket.receive",
+                    "bytes": None if in_text else data,
+                    "text": data if in_text else None,
+                }
+            )
         self.is_reading = True
+        if patience.cancelled_caught:
+            self.transport.close_nowait(INTERNAL, "stalled")
 
     def _pong(self, payload: bytes) -> None:
         # RFC 6455 allows leaving older pings unanswered; a peer that pings and does not read
@@ -229,15 +244,9 @@ class WebSocket(WSStream):
         await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _end(self, code: int) -> None:
-        if self._is_over:
-            return
-        self._is_over = True
-        self._reader = None
-        self.transport.end()
-        self._carrier.websocket_closed(self)
-        if not self._owns_connection:
-            self.output.break_off()
-        await self._tell_app(code)
+        if not self._is_over:
+            self.drop()
+            await self._tell_app(code)
 
     async def _tell_app(self, code: int) -> None:
         if self.app_put is not None and not self._told_app:

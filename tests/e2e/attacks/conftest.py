@@ -1,0 +1,20 @@
+"""Every attack: a server with short deadlines, which afterwards still serves and is at rest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.helpers.rawsocket import still_serves
+from tests.helpers.serving import Running, serving
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Running]:
+    """A server; after the test it has to serve a stranger and hold nothing of the attacker."""
+    async with serving() as running:
+        yield running
+        await still_serves(running.port)
+        await running.at_rest()
+        assert running.listening.statistics().faults == 0

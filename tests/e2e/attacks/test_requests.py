@@ -1,0 +1,157 @@
+"""Attacks with HTTP requests: half, slow, oversized, pipelined, idle."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from tests.helpers.rawsocket import connected, get
+from tests.helpers.serving import Running
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET / HT", id="half a line"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: test\r\n", id="half a head"),
+        pytest.param(
+            b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nhalf",
+            id="half a body",
+        ),
+        pytest.param(
+            b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+            id="half a chunk",
+        ),
+    ],
+)
+async def test_half_request_is_given_up(server: Running, data: bytes) -> None:
+    async with connected(server.port) as client:
+        await client.send(data)
+        await client.end(within_seconds=2)
+
+
+async def test_slow_head_is_given_up_however_it_trickles(server: Running) -> None:
+    """Slowloris: each byte in time, the head never complete."""
+    async with connected(server.port) as client:
+        started = trio.current_time()
+        with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
+            await trickle(client.stream, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1000)
+        assert trio.current_time() - started < 2
+
+
+async def test_slow_body_is_given_up_however_it_trickles(server: Running) -> None:
+    async with connected(server.port) as client:
+        await client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n")
+        with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
+            await trickle(client.stream, b"x" * 100_000)
+
+
+async def trickle(stream: trio.SocketStream, data: bytes) -> None:
+    with trio.fail_after(4):
+        for byte in data:
+            await stream.send_all(bytes([byte]))
+            await trio.sleep(0.01)
+
+
+async def test_idle_connection_is_closed_after_keep_alive(server: Running) -> None:
+    """Hypercorn 0.18 never closed an idle connection of a Quart-Trio application."""
+    async with connected(server.port) as client:
+        for _ in range(3):
+            await client.send(get())
+            assert await client.response() == (200, b"served")
+        started = trio.current_time()
+        assert await client.end() == b""
+        assert 0.2 < trio.current_time() - started < 1.5
+
+
+@pytest.mark.parametrize(
+    "request_bytes", [get("/", "Connection: close"), b"GET / HTTP/1.0\r\nHost: test\r\n\r\n"]
+)
+async def test_connection_close_is_honoured(server: Running, request_bytes: bytes) -> None:
+    async with connected(server.port) as client:
+        await client.send(request_bytes)
+        assert (await client.end(within_seconds=0.3)).endswith(b"served")
+
+
+async def test_handler_slower_than_every_deadline_is_left_in_peace(server: Running) -> None:
+    """Deadlines are for peers; while the application works, nothing is due from them."""
+    async with connected(server.port) as client:
+        await client.send(get("/slow/1.0") + get("/slow/0.1"))
+        assert await client.response() == (200, b"slept")
+        assert await client.response() == (200, b"slept")
+
+
+async def test_pipelined_flood_is_answered_in_order(server: Running) -> None:
+    async with connected(server.port) as client:
+        await client.send(get() * 300)
+        for _ in range(300):
+            assert await client.response() == (200, b"served")
+
+
+async def test_pipelined_flood_of_a_client_that_leaves(server: Running) -> None:
+    async with connected(server.port) as client:
+        await client.send(get("/slow/0.2") * 1000)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        pytest.param(get("/", "X: " + "y" * 70_000), 431, id="oversized header"),
+        pytest.param(get("/", *(f"X{i}: y" for i in range(5000))), 431, id="too many headers"),
+        pytest.param(get("/" + "y" * 70_000), 431, id="oversized target"),
+        pytest.param(b"\x00" * 100_000, 400, id="zeroes"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20, 400, id="TLS"),
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n", 400, id="no host"),
+        pytest.param(
+            b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n", 400, id="bad length"
+        ),
+        pytest.param(
+            b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+            400,
+            id="two lengths",
+        ),
+        pytest.param(
+            b"POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+            400,
+            id="bad chunk",
+        ),
+    ],
+)
+async def test_bad_request_is_refused_and_ended(server: Running, data: bytes, status: int) -> None:
+    async with connected(server.port) as client:
+        try:
+            await client.send(data)
+        except trio.BrokenResourceError:
+            return  # Hung up on before it was all sent, which is refusal enough.
+        answer = await client.end()
+        assert answer.startswith(b"HTTP/1.1 %d" % status)
+
+
+async def test_body_that_nobody_reads(server: Running) -> None:
+    """The answer comes, and the rest of the body does not keep the connection."""
+    async with connected(server.port) as client:
+        await client.send(b"POST /unread HTTP/1.1\r\nHost: t\r\nContent-Length: 500000\r\n\r\n")
+        await client.send(b"x" * 100_000)
+        assert (await client.end()).endswith(b"not read")
+
+
+async def test_body_over_the_limit(server: Running) -> None:
+    async with connected(server.port) as client:
+        await client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 9000000\r\n\r\n")
+        assert (await client.end()).startswith(b"HTTP/1.1 413")
+
+
+async def test_client_leaves_in_the_middle_of_a_response(server: Running) -> None:
+    for _ in range(10):
+        async with connected(server.port) as client:
+            await client.send(get("/big/5000000"))
+            await client.head()
+            client.reset()
+
+
+async def test_response_that_nobody_reads(server: Running) -> None:
+    async with connected(server.port, receive_buffer_bytes=4096) as client:
+        await client.send(get("/big/5000000"))
+        await trio.sleep(0.1)
+        await server.at_rest(within_seconds=4)

@@ -1,0 +1,112 @@
+"""Attacks by doing nothing: unread frames, unanswered pings, clients that stop or vanish."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import trio
+
+from tests.helpers.rawsocket import connected, frame, get, upgrade
+from tests.helpers.serving import IMPATIENT, Running, serving
+
+
+async def test_peer_that_answers_no_ping_is_dropped(server: Running) -> None:
+    """Hypercorn 0.18 sends pings and never looks for the pongs."""
+    async with connected(server.port) as client:
+        await client.handshake()
+        started = trio.current_time()
+        await client.end()
+        assert 0.5 < trio.current_time() - started < 2
+    assert server.listening.statistics().heartbeats_missed == 1
+
+
+async def test_peer_that_talks_but_answers_no_ping_is_dropped(server: Running) -> None:
+    async with connected(server.port) as client, trio.open_nursery() as nursery:
+        await client.handshake()
+
+        async def talk() -> None:
+            while True:
+                await client.send(frame(1, b"hello") + frame(10, b"not what was asked for"))
+                await trio.sleep(0.05)
+
+        nursery.start_soon(talk)
+        await client.end()
+        nursery.cancel_scope.cancel()
+
+
+async def test_peer_that_answers_pings_stays(server: Running) -> None:
+    async with connected(server.port) as client:
+        await client.handshake()
+        for _ in range(4):
+            opcode, payload = await client.frame()
+            assert opcode == 9
+            await client.send(frame(10, payload))
+        await client.send(frame(1, b"still here"))
+        assert await client.text() == "still here"
+
+
+async def test_reader_that_stops_during_shutdown() -> None:
+    """Hypercorn 0.18 waits for it for ever, because its writes are shielded."""
+    patient = replace(IMPATIENT, send_stall_seconds=60, heartbeat_seconds=60)
+    async with serving(limits=patient, graceful_seconds=0.5) as server:
+        async with (
+            connected(server.port, receive_buffer_bytes=4096) as reader,
+            connected(server.port, receive_buffer_bytes=4096) as downloader,
+        ):
+            await reader.handshake("/flood/5000")
+            await downloader.send(get("/big/9000000"))
+            await downloader.head()
+            started = trio.current_time()
+            server.stop.set()
+            with trio.fail_after(3):
+                await server.stopped.wait()
+            assert trio.current_time() - started < 1.5
+
+
+async def test_websocket_flood_that_nobody_reads_is_cut_off_and_forgotten(server: Running) -> None:
+    async with connected(server.port, receive_buffer_bytes=4096) as client:
+        await client.handshake("/flood/5000")
+        await server.at_rest(within_seconds=4)
+
+
+async def test_application_that_reads_nothing_does_not_keep_the_connection(
+    server: Running,
+) -> None:
+    async with connected(server.port) as client:
+        await client.handshake("/deaf")
+        await client.send(frame(1, b"unread") * 1000)
+    await server.at_rest()
+
+
+async def test_pings_of_a_client_that_reads_nothing_fill_no_memory(server: Running) -> None:
+    async with connected(server.port, receive_buffer_bytes=4096) as client:
+        await client.handshake()
+        with trio.move_on_after(0.5):
+            while True:
+                await client.send(frame(9, b"p" * 125) * 100)
+        for transport in server.transports:
+            assert transport.pending_bytes <= 1000
+
+
+async def test_clients_that_vanish(server: Running) -> None:
+    for _ in range(50):
+        async with connected(server.port) as client:
+            await client.handshake()
+            await client.send(frame(1, b"bye"))
+            client.reset()
+
+
+async def test_thousands_of_short_bad_connections(server: Running) -> None:
+    kinds = [b"", b"\x00", b"GET", get("/nowhere"), upgrade("/ws")[:40], upgrade() + b"\xff" * 9]
+    count = 2000
+    limiter = trio.CapacityLimiter(50)
+
+    async def attack(data: bytes) -> None:
+        async with limiter, connected(server.port) as client:
+            await client.send(data)
+            client.reset()
+
+    async with trio.open_nursery() as nursery:
+        for number in range(count):
+            nursery.start_soon(attack, kinds[number % len(kinds)])
+    await server.at_rest(within_seconds=10)
