@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
 
 import trio
 
@@ -24,13 +26,20 @@ from actors.user.ports import UserPorts
 from actors.user.presence import Presence
 from aeon.app import create_app
 from aeon.config import Settings
-from aeon.server import Listening, serve
+from aeon.server import Config, Listening, NetLimits, serve
 from aeon.services import Services
 from aeon.wire.events import WireEncoder
+from aeon.wire.frames import HEARTBEAT_SECONDS, MAX_FRAME_BYTES
 from storage import migrate
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres
 from storage.writer import GroupWriter
+
+HYPERCORN_FILE: Final = "hypercorn.toml"
+NET_LIMITS: Final = NetLimits(
+    max_frame_bytes=MAX_FRAME_BYTES, heartbeat_seconds=float(HEARTBEAT_SECONDS)
+)
+"""What a peer may do; frame size and heartbeat are what the greeting promises."""
 
 
 @asynccontextmanager
@@ -86,6 +95,20 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             nursery.cancel_scope.cancel(reason="the node is stopping")
 
 
+def server_config(settings: Settings) -> Config:
+    """Give Hypercorn's configuration: ``hypercorn.toml`` where there is one, bound by settings.
+
+    HOST and PORT bind, unless the file names certificates: then its own ``bind`` is kept, so
+    that TLS is configured in one place.
+    """
+    path = Path(HYPERCORN_FILE)
+    config = Config.from_toml(path) if path.is_file() else Config()
+    if not config.ssl_enabled:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        config.bind = [f"{host}:{settings.port}"]
+    return config
+
+
 async def run_node(
     settings: Settings,
     stop: trio.Event,
@@ -114,5 +137,6 @@ async def serve_node(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(drain)
-        await serve(app, services.settings, shutdown=stop, task_status=task_status)
+        config = server_config(services.settings)
+        await serve(app, config, shutdown=stop, limits=NET_LIMITS, task_status=task_status)
         nursery.cancel_scope.cancel(reason="the server has stopped")

@@ -11,6 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import secrets
 from typing import Final
 
 import structlog
@@ -23,11 +24,17 @@ from actors.runtime import ActorError
 from actors.user.ports import Attach, Detach
 from aeon.auth.principal import Principal
 from aeon.services import Services
-from aeon.wire.frames import greeting_frame
+from aeon.wire.frames import greeting_frame, shutdown_frame
 from aeon.ws.closing import BY_REASON, CloseCode, Closing
+from aeon.ws.commands import Context
 from aeon.ws.dispatch import BadFrames, Dispatcher
+from aeon.ws.resume import Resume
 
 ATTACH_SECONDS: Final = 5.0
+RECONNECT_SPREAD_MS: Final = 10_000
+"""Window over which the clients of a stopping server are asked to come back."""
+FIRST_RESUME_SECONDS: Final = 10.0
+"""How long a connection made with ``?resume=1`` waits for its first resume."""
 
 _log = structlog.get_logger(__name__)
 
@@ -74,12 +81,26 @@ class Connection:
                 return
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._read_commands)
+                nursery.start_soon(self._lift_first_hold)
                 await self._has_to_close.wait()
                 nursery.cancel_scope.cancel(reason="the connection is being closed")
         finally:
             user.tell(Detach(self._session))
         if self._closing is not None:
+            if self._closing.code is CloseCode.RESTART:
+                self._say_when_to_return()
             await self._transport.close(self._closing.code, self._closing.reason)
+
+    def _say_when_to_return(self) -> None:
+        """Give each client its own moment, so that not everybody returns at once."""
+        reconnect_after_ms = 1_000 + secrets.randbelow(RECONNECT_SPREAD_MS)
+        self._transport.send_nowait((shutdown_frame(reconnect_after_ms),))
+
+    async def _lift_first_hold(self) -> None:
+        """A client that promised to resume and did not gets its events live after all."""
+        if self._session.hold_all:
+            await trio.sleep(FIRST_RESUME_SECONDS)
+            self._session.hold_all = False
 
     def _end(self, reason: CloseReason) -> None:
         self._close(BY_REASON[reason])
@@ -90,14 +111,20 @@ class Connection:
             self._has_to_close.set()
 
     async def _read_commands(self) -> None:
-        dispatcher = Dispatcher(self._services, self._principal, self._session)
+        dispatcher = Dispatcher(
+            Context(
+                services=self._services,
+                principal=self._principal,
+                session=self._session,
+                resume=Resume(self._services, self._session),
+            )
+        )
         try:
             while True:
-                # Quart gives None for an empty binary frame.
-                data: str | bytes | None = await websocket.receive()
-                await dispatcher.handle(data)
+                await dispatcher.handle(await websocket.receive())
         except BadFrames:
             self._close(Closing(CloseCode.PROTOCOL_VIOLATION, "too_many_bad_frames"))
-        except Exception:
+        # A bug in one connection ends that connection, and says so.
+        except Exception:  # noqa: BLE001
             _log.exception("connection_failed", user_id=self._principal.user.id)
             self._close(BY_REASON[CloseReason.FAULT])

@@ -1,4 +1,4 @@
-"""Commands of the realtime protocol: one frame in, at most one reply out.
+"""Dispatch: one frame in, at most one reply out.
 
 A frame is checked in this order, and each fault has its own code: it is JSON, an object, of a
 known type, with valid fields, within the rate. Then the same use case runs that REST runs.
@@ -6,28 +6,22 @@ known type, with valid fields, within the rate. Then the same use case runs that
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from actors.delivery.session import Session
-from aeon.auth.principal import Principal
-from aeon.errors import describe
-from aeon.services import Services
-from aeon.usecases import messages as message_cases
+from aeon.auth.rates import check_rate
+from aeon.errors import EdgeError, FieldFault, InvalidInput, describe
 from aeon.wire import frames
-from aeon.wire.requests import field_errors
-from aeon.ws import commands
-from aeon.ws.resume import Resume
+from aeon.wire.requests import PingCommand, field_errors
+from aeon.ws.commands import COMMANDS, Command, Context
 
 MAX_REPLY_ID_CHARACTERS: Final = 64
 BAD_FRAMES_ALLOWED: Final = 50
-"""Faulty frames in a row of good and bad that a connection may send; each good one earns
-back one."""
+"""How many more faulty frames than good ones a connection may send."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,29 +30,11 @@ class BadFrames(Exception):
     """Too many frames that made no sense: the connection has to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault(Exception):
-    """A frame that can not be carried out as it stands."""
-
-    code: str
-    message: str
-    field: str | None = None
-
-
-Fields = dict[str, object]
-"""What an ack carries beside its id."""
-
-Handler = Callable[["Dispatcher", BaseModel], Awaitable[Fields]]
-
-
 class Dispatcher:
     """Carries out the frames of one connection, one after the other."""
 
-    def __init__(self, services: Services, principal: Principal, session: Session) -> None:
-        self.services = services
-        self.principal = principal
-        self.session = session
-        self.resume = Resume(services, session)
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._bad_frames = 0
 
     async def handle(self, data: str | bytes | None) -> None:
@@ -68,59 +44,66 @@ class Dispatcher:
             BadFrames: the client sends little but nonsense.
         """
         reply_id: str | None = None
+        command_type = "?"
         try:
             frame = _parse(data)
             reply_id = _reply_id(frame)
-            command = _COMMANDS.get(str(frame.get("type")))
-            if command is None:
-                raise _Fault("unknown_type", "Unknown type of frame.", field="type")
-            model = _validate(command.model, frame)
-        except _Fault as fault:
-            self._count_bad_frame()
-            self.session.send(
-                frames.error_frame(fault.code, fault.message, reply_id=reply_id, field=fault.field)
-            )
+            command_type, command = _find(frame)
+            fields = _validate(command.model, frame)
+            self._bad_frames = max(0, self._bad_frames - 1)
+            if command.rate is not None:
+                check_rate(self._context.services, self._context.principal, command.rate)
+            ack = await command.run(self._context, fields)
+        # The one place where a command's failure becomes its answer.
+        except Exception as error:  # noqa: BLE001
+            self._answer_failure(error, command_type, reply_id)
             return
-        self._bad_frames = max(0, self._bad_frames - 1)
-        try:
-            ack = await command.handler(self, model)
-        except Exception as error:
-            self._reply_with_error(error, str(frame.get("type")), reply_id)
-            return
-        if command.model is commands.Ping:
-            self.session.send(frames.pong_frame(reply_id))
+        if command.model is PingCommand:
+            self._context.session.send(frames.pong_frame(reply_id))
         elif reply_id is not None:
-            self.session.send(frames.ack_frame(reply_id, ack))
+            self._context.session.send(frames.ack_frame(reply_id, ack))
 
-    def _count_bad_frame(self) -> None:
-        self._bad_frames += 1
-        if self._bad_frames > BAD_FRAMES_ALLOWED:
-            raise BadFrames
-
-    def _reply_with_error(self, error: Exception, frame_type: str, reply_id: str | None) -> None:
+    def _answer_failure(self, error: Exception, command_type: str, reply_id: str | None) -> None:
         fault = describe(error)
         if fault.is_bug:
-            _log.exception("command_failed", type=frame_type, user_id=self.principal.user.id)
-        self.session.send(
+            _log.error(
+                "command_failed",
+                type=command_type,
+                user_id=self._context.principal.user.id,
+                exc_info=error,
+            )
+        field = fault.details[0].field if fault.details else None
+        message = fault.details[0].message if fault.details else fault.message
+        self._context.session.send(
             frames.error_frame(
                 fault.code,
-                fault.message,
+                message,
                 reply_id=reply_id,
+                field=field or None,
                 retryable=fault.retryable,
                 retry_after_seconds=fault.retry_after_seconds,
             )
         )
+        if isinstance(error, _FrameFault | InvalidInput):
+            self._bad_frames += 1
+            if self._bad_frames > BAD_FRAMES_ALLOWED:
+                raise BadFrames
+
+
+class _FrameFault(EdgeError):
+    """The frame itself makes no sense."""
 
 
 def _parse(data: str | bytes | None) -> Mapping[str, object]:
+    # Quart gives None for an empty binary frame.
     if not isinstance(data, str):
-        raise _Fault("invalid_frame", "Frames are text, one JSON object each.")
+        raise _FrameFault("invalid_frame")
     try:
         frame = orjson.loads(data)
     except orjson.JSONDecodeError:
-        raise _Fault("invalid_json", "The frame is not JSON.") from None
+        raise _FrameFault("invalid_json", "The frame is not JSON.") from None
     if not isinstance(frame, dict):
-        raise _Fault("invalid_frame", "A frame is one JSON object.")
+        raise _FrameFault("invalid_frame")
     return frame
 
 
@@ -129,12 +112,19 @@ def _reply_id(frame: Mapping[str, object]) -> str | None:
     if reply_id is None:
         return None
     if not isinstance(reply_id, str) or not 0 < len(reply_id) <= MAX_REPLY_ID_CHARACTERS:
-        raise _Fault(
-            "invalid_field",
-            f"id is a string of 1 to {MAX_REPLY_ID_CHARACTERS} characters.",
-            field="id",
-        )
+        message = f"a string of 1 to {MAX_REPLY_ID_CHARACTERS} characters"
+        raise InvalidInput([FieldFault("id", message)])
     return reply_id
+
+
+def _find(frame: Mapping[str, object]) -> tuple[str, Command]:
+    command_type = frame.get("type")
+    command = COMMANDS.get(command_type) if isinstance(command_type, str) else None
+    if command is None or not isinstance(command_type, str):
+        known = ", ".join(COMMANDS)
+        details = [FieldFault("type", f"one of {known}", "unknown_type")]
+        raise _FrameFault("unknown_type", details=details)
+    return command_type, command
 
 
 def _validate(model: type[BaseModel], frame: Mapping[str, object]) -> BaseModel:
@@ -142,5 +132,4 @@ def _validate(model: type[BaseModel], frame: Mapping[str, object]) -> BaseModel:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        first = field_errors(error)[0]
-        raise _Fault(first.code, first.message, field=first.field) from None
+        raise InvalidInput(field_errors(error)[:1]) from None

@@ -106,7 +106,7 @@ async def _from_first_frame() -> Credentials:
             reply_id = frame.get("id") if frame is not None else None
             payload = error_frame(
                 "unauthenticated",
-                "Say who you are first: {'type': 'auth', 'init_data' or 'token': ...}.",
+                "The first frame has to be of type auth, with init_data or token.",
                 reply_id=reply_id if isinstance(reply_id, str) else None,
             )
             if not current_transport().send_nowait((payload,)):
