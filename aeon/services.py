@@ -10,6 +10,8 @@ from actors.delivery.fanout import Fanout
 from actors.runtime import ActorRef, ActorSystem
 from actors.system import CHAT, USER
 from aeon.config import Settings
+from aeon.limits import Limiter
+from aeon.logins import Logins
 from storage.database import Database
 from storage.ids import ChatId, UserId
 from storage.writer import GroupWriter
@@ -37,6 +39,9 @@ class Services:
     system: ActorSystem
     fanout: Fanout
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    limiter: Limiter = field(default_factory=Limiter)
+    """Token buckets; asked only while ``settings.are_rate_limits_on``."""
+    logins: Logins = field(default_factory=Logins)
     now: Callable[[], datetime] = _utc_now
     """The edge's clock, in UTC. Events carry PostgreSQL's time instead."""
 

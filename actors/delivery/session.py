@@ -65,6 +65,7 @@ class Session:
         "_transient_dropped",
         "_transport",
         "closing",
+        "credential_id",
         "hold_all",
         "id",
         "user_id",
@@ -78,6 +79,7 @@ class Session:
         transport: FrameTransport,
         on_close: Callable[[CloseReason], None],
         hold_all: bool = False,
+        credential_id: str | None = None,
     ) -> None:
         """Prepare a session; frames flow once ``Fanout.attach`` knows it.
 
@@ -87,9 +89,11 @@ class Session:
             transport: the way out.
             on_close: called once, synchronously, when the session has to end; must not block.
             hold_all: deliver no durable frame before the first resume.
+            credential_id: which revocable credential opened it, if any.
         """
         self.id = session_id
         self.user_id = user_id
+        self.credential_id = credential_id
         self.closing: CloseReason | None = None
         self.hold_all = hold_all
         self._transport = transport

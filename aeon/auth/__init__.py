@@ -1,0 +1,1 @@
+"""Who is it, and may they: init data, access tokens, rates."""

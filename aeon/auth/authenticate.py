@@ -1,0 +1,136 @@
+"""From credentials to a person: the one way in, for REST and WebSocket.
+
+Rules of this file:
+
+- Nothing unsigned is believed, whatever the settings are.
+- A log-in with init data creates or refreshes the person in one atomic statement, so parallel
+  first requests make one person. A returning person costs one query, a polling one none.
+- Neither credentials nor what they decode to is logged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aeon.auth import tokens
+from aeon.auth.invitations import redeem_invitations
+from aeon.auth.principal import Method, Principal
+from aeon.config import Settings
+from aeon.errors import AuthError, EdgeError
+from aeon.logins import Login
+from aeon.services import Services
+from aeon.telegram.init_data import PUBLIC_KEYS, InitData, InitDataError, Verifier
+from storage import sessions, users
+from storage.records import UserRecord
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """What a client presents; one of the two."""
+
+    init_data: str | None = None
+    token: str | None = None
+
+
+async def authenticate(services: Services, credentials: Credentials) -> Principal:
+    """Find out who presents these credentials.
+
+    Raises:
+        AuthError: nobody, or nobody any more; its code says why.
+        EdgeError: ``login_unavailable``: the server can not check init data yet.
+        storage.errors.StorageError: the database is away.
+    """
+    if credentials.token is not None:
+        return await _by_token(services, credentials.token)
+    return await _by_init_data(services, credentials.init_data or "")
+
+
+async def _by_init_data(services: Services, raw: str) -> Principal:
+    if not raw.strip():
+        raise AuthError("init_data_missing")
+    now = services.now().timestamp()
+    key = services.logins.key(raw)
+    login = services.logins.get(key)
+    if login is None:
+        data = validate_init_data(services, raw)
+        user = await _log_in(services, data)
+        login = Login(user, data.auth_date + services.settings.init_data_max_age_seconds)
+        services.logins.note(key, login)
+    elif now > login.expires_at:
+        raise AuthError("init_data_expired")
+    return Principal(login.user, Method.INIT_DATA)
+
+
+async def _by_token(services: Services, token: str) -> Principal:
+    claims = tokens.read(services.settings, token, now=services.now())
+    key = services.logins.key(token)
+    login = services.logins.get(key)
+    if login is None:
+        async with services.database.connection() as conn:
+            session = await sessions.get_active(conn, claims.session_id)
+            if session is None or session.user_id != claims.user_id:
+                raise AuthError("token_invalid")
+            user = await users.get_user(conn, claims.user_id)
+            await sessions.touch(conn, claims.session_id)
+        if user is None:
+            raise AuthError("token_invalid")
+        login = Login(with_admin(services.settings, user), claims.expires_at, claims.session_id)
+        services.logins.note(key, login)
+    return Principal(login.user, Method.TOKEN, login.session_id)
+
+
+def validate_init_data(services: Services, raw: str) -> InitData:
+    """Check init data by the settings' bot.
+
+    Raises:
+        AuthError: it is missing, invalid or expired.
+        EdgeError: ``login_unavailable``.
+    """
+    verifier = _verifier(services.settings)
+    try:
+        return verifier.validate(raw, now=services.now().timestamp())
+    except InitDataError as error:
+        raise AuthError(error.code) from None
+
+
+def with_admin(settings: Settings, user: UserRecord) -> UserRecord:
+    """Give the role that ADMIN_TELEGRAM_IDS promises, whatever the row says."""
+    if user.id in settings.admin_telegram_ids and not user.is_admin:
+        return replace(user, is_admin=True)
+    return user
+
+
+async def _log_in(services: Services, data: InitData) -> UserRecord:
+    told = data.user
+    profile = users.LoginProfile(
+        id=told.id,
+        first_name=told.first_name,
+        last_name=told.last_name,
+        username=told.username,
+        profile_photo_url=told.photo_url,
+        language_code=told.language_code,
+        is_premium=told.is_premium,
+    )
+    async with services.database.connection() as conn:
+        result = await users.upsert_login(
+            conn, profile, is_admin=told.id in services.settings.admin_telegram_ids
+        )
+    if result.is_new or result.user.updated_at is not None:
+        # Only a person who is new, or whose name moved since, can be waited for.
+        await redeem_invitations(services, result.user)
+    return result.user
+
+
+def _verifier(settings: Settings) -> Verifier:
+    if not settings.can_authenticate:
+        raise EdgeError("login_unavailable")
+    token = settings.telegram_bot_token
+    environment = settings.telegram_ed25519
+    if token is None and environment == "off":
+        environment = "production"
+    return Verifier(
+        bot_token=None if token is None else token.get_secret_value(),
+        bot_id=settings.telegram_bot_id,
+        ed25519_key=PUBLIC_KEYS.get(environment),
+        max_age_seconds=settings.init_data_max_age_seconds,
+    )

@@ -1,0 +1,92 @@
+"""Log-ins seen lately, so that a client that polls does not log in with each poll.
+
+Rules of this file:
+
+- Keys are hashes: neither init data nor tokens stay in memory.
+- An entry is trusted for seconds only; what this node itself changes about a person or a
+  session is forgotten at once. Expiry of the credentials is checked by the caller each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from storage.ids import UserId
+from storage.records import UserRecord
+
+KEPT_SECONDS: Final = 20.0
+MAX_ENTRIES: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who presented some credentials, as of the last look at the database."""
+
+    user: UserRecord
+    expires_at: float
+    """Unix seconds from which the credentials themselves are no good any more."""
+    session_id: str | None = None
+
+
+class Logins:
+    """A bounded memory of log-ins; the oldest go first."""
+
+    def __init__(
+        self,
+        *,
+        kept_seconds: float = KEPT_SECONDS,
+        max_entries: int = MAX_ENTRIES,
+        clock: Callable[[], float] = trio.current_time,
+    ) -> None:
+        self._kept_seconds = kept_seconds
+        self._max_entries = max_entries
+        self._clock = clock
+        self._entries: OrderedDict[bytes, tuple[float, Login]] = OrderedDict()
+        self._keys: dict[UserId, set[bytes]] = {}
+
+    @staticmethod
+    def key(credentials: str) -> bytes:
+        """Reduce credentials to what may be kept of them."""
+        return hashlib.sha256(credentials.encode("utf-8", "surrogatepass")).digest()
+
+    def get(self, key: bytes) -> Login | None:
+        """Give a log-in that is fresh enough to be trusted."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        noted_at, login = entry
+        if self._clock() - noted_at > self._kept_seconds:
+            self._drop(key)
+            return None
+        return login
+
+    def note(self, key: bytes, login: Login) -> None:
+        """Remember a log-in that was just looked up."""
+        self._drop(key)
+        if len(self._entries) >= self._max_entries:
+            self._drop(next(iter(self._entries)))
+        self._entries[key] = self._clock(), login
+        self._keys.setdefault(login.user.id, set()).add(key)
+
+    def forget(self, user_id: UserId) -> None:
+        """Drop everything about a person: the next request looks them up."""
+        for key in tuple(self._keys.get(user_id, ())):
+            self._drop(key)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _drop(self, key: bytes) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            user_id = entry[1].user.id
+            keys = self._keys[user_id]
+            keys.discard(key)
+            if not keys:
+                del self._keys[user_id]
