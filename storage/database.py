@@ -7,9 +7,12 @@ the pool stand behind them and are nobody else's business.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
+
+import trio
 
 from storage.connection import Connection
 from storage.errors import StorageError
@@ -70,36 +73,25 @@ class Database:
             application_name=application_name,
         )
         pool = Pool(options)
+        # A nursery around the block would wrap its errors in groups.
+        trio.lowlevel.spawn_system_task(pool.watch)
         try:
-            async with pool.loan():
-                pass
+            pool.give_back(await pool.acquire())
             yield cls(pool)
         finally:
             pool.close()
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection where every statement commits by itself."""
-        async with self._pool.loan() as driver:
-            yield Connection(driver)
+        return _Loan(self._pool)
 
-    @asynccontextmanager
-    async def transaction(self, name: str) -> AsyncIterator[Connection]:
+    def transaction(self, name: str) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection in a transaction: commits at the end, rolls back on any exception.
 
         Args:
             name: the function it belongs to, for people who read stack traces and logs.
         """
-        async with self._pool.loan() as driver:
-            connection = Connection(driver, in_transaction=True)
-            try:
-                yield connection
-                await connection._commit()
-            except BaseException as error:
-                await connection._rollback()
-                if isinstance(error, StorageError):
-                    error.add_note(f"in transaction {name}")
-                raise
+        return _Transaction(self._pool, name)
 
     def statistics(self) -> DatabaseStatistics:
         """Counts since opening, and who holds what right now."""
@@ -118,6 +110,55 @@ class Database:
             rollbacks=counters.rollbacks,
             cancels=counters.cancels,
         )
+
+
+class _Loan:
+    """``Database.connection``: a class, because every read pays for it."""
+
+    __slots__ = ("_driver", "_pool")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Connection:
+        self._driver = await self._pool.acquire()
+        return Connection(self._driver)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pool.give_back(self._driver)
+
+
+class _Transaction:
+    __slots__ = ("_connection", "_driver", "_name", "_pool")
+
+    def __init__(self, pool: Pool, name: str) -> None:
+        self._pool = pool
+        self._name = name
+
+    async def __aenter__(self) -> Connection:
+        self._driver = await self._pool.acquire()
+        self._connection = Connection(self._driver, in_transaction=True)
+        return self._connection
+
+    async def __aexit__(
+        self, kind: object, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                await self._commit()
+            else:
+                await self._connection._rollback()
+        finally:
+            self._pool.give_back(self._driver)
+            if isinstance(error, StorageError):
+                error.add_note(f"in transaction {self._name}")
+
+    async def _commit(self) -> None:
+        try:
+            await self._connection._commit()
+        except BaseException:
+            await self._connection._rollback()
+            raise
 
 
 def libpq_url(url: str) -> str:

@@ -15,7 +15,9 @@ psycopg speaks to libpq in generators that say what they wait for; this module w
 from __future__ import annotations
 
 import ipaddress
+import math
 import select
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -96,14 +98,15 @@ class TrioConnection(BaseConnection[Any]):
     def __init__(self, pgconn: pq.abc.PGconn) -> None:
         super().__init__(pgconn)
         self.counters = Counters()
-        self.reply_timeout_seconds = 20.0
         self.is_doomed = False
         """Must not be used again: its prepared statements no longer fit the schema."""
         self._adapters = _make_adapters()
         self.transformer = Transformer(self)
         self._prepared_names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self._prepared_count = 0
-        self._is_busy = False
+        self._busy_since = math.inf
+        self._farewells = select.poll()
+        self._farewells.register(pgconn.socket, select.POLLIN)
 
     @classmethod
     async def open(cls, url: str, *, timeout_seconds: float, **settings: str) -> TrioConnection:
@@ -142,14 +145,21 @@ class TrioConnection(BaseConnection[Any]):
     @property
     def has_news(self) -> bool:
         """The server sent something unasked: a farewell, or a closed socket."""
-        poll = select.poll()
-        poll.register(self.pgconn.socket, select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(self._farewells.poll(0))
 
     def finish(self) -> None:
         """Close at once, without a word to the server's statement."""
         self._closed = True
         self.pgconn.finish()
+
+    def give_up_if_silent(self, seconds: float) -> None:
+        """Treat the connection as lost if it has owed an answer for longer than this.
+
+        The server's own ``statement_timeout`` comes first; this is for a server that is gone
+        without a word. A deadline around every wait would cost a tenth of a small query.
+        """
+        if time.monotonic() - self._busy_since > seconds and not self.closed:
+            trio.lowlevel.notify_closing(self.pgconn.socket)
 
     async def run(self, commands: Sequence[Command], *, is_final: bool = False) -> Reply:
         """Send all commands in one round trip and read what came back.
@@ -161,25 +171,21 @@ class TrioConnection(BaseConnection[Any]):
         Cancellation: before anything is sent, or after the server's statement was cancelled and
         the wire is clean. With ``is_final`` it returns the answer if there is one.
         """
-        if self._is_busy:
+        if self._busy_since != math.inf:
             raise trio.BusyResourceError("another task uses this connection")
         await trio.lowlevel.checkpoint_if_cancelled()
-        self._is_busy = True
+        self._busy_since = time.monotonic()
         try:
             return await self._run(commands, is_final=is_final)
         finally:
-            self._is_busy = False
+            self._busy_since = math.inf
 
     async def _run(self, commands: Sequence[Command], *, is_final: bool) -> Reply:
         self.counters.round_trips += 1
         reply = Reply()
         exchange = self._exchange(commands, reply)
         try:
-            with trio.move_on_after(self.reply_timeout_seconds) as patience:
-                await self._drive(exchange)
-            if patience.cancelled_caught:
-                self.finish()
-                reply.lost = psycopg.OperationalError("the server did not answer in time")
+            await self._drive(exchange)
         except psycopg.Error as error:
             self.finish()
             reply.lost = error
@@ -197,10 +203,10 @@ class TrioConnection(BaseConnection[Any]):
 
     async def copy_in(self, sql: bytes, chunks: Sequence[bytes]) -> Reply:
         """Run ``COPY ... FROM STDIN`` with these chunks; a cancel leaves no row behind."""
-        if self._is_busy:
+        if self._busy_since != math.inf:
             raise trio.BusyResourceError("another task uses this connection")
         await trio.lowlevel.checkpoint_if_cancelled()
-        self._is_busy = True
+        self._busy_since = time.monotonic()
         self.counters.round_trips += 2
         reply = Reply()
         try:
@@ -217,7 +223,7 @@ class TrioConnection(BaseConnection[Any]):
             self.finish()
             raise
         finally:
-            self._is_busy = False
+            self._busy_since = math.inf
         return reply
 
     def _copy(self, sql: bytes, chunks: Sequence[bytes], reply: Reply) -> PQGen[None]:
@@ -330,6 +336,8 @@ class TrioConnection(BaseConnection[Any]):
         except StopIteration as done:
             value: T = done.value
             return value
+        except trio.ClosedResourceError as error:
+            raise psycopg.OperationalError("the server did not answer in time") from error
 
 
 def _verdict(results: Sequence[pq.abc.PGresult]) -> pq.abc.PGresult:

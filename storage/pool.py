@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +20,9 @@ from storage.driver import Command, Counters, TrioConnection
 from storage.errors import PoolExhausted, StorageError, Unavailable
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
+_GRACE_SECONDS: Final = 5.0
+"""How long after ``statement_timeout`` an answer may still be on its way."""
+_WATCH_INTERVAL_SECONDS: Final = 1.0
 IDLE_IN_TRANSACTION_MS: Final = 60_000
 """PostgreSQL ends a session that holds locks and says nothing (a frozen node)."""
 _KEEPALIVE: Final = {
@@ -54,7 +55,9 @@ class Pool:
         self.counters = Counters()
         self._free = trio.Semaphore(options.size, max_value=options.size)
         self._idle: list[TrioConnection] = []
+        self._lent: set[TrioConnection] = set()
         self._connecting = trio.Lock()
+        self._watching = trio.CancelScope()
         self._failures = 0
         self._away_since = math.inf
         self._retry_at = -math.inf
@@ -75,31 +78,48 @@ class Pool:
         """Tasks that wait for a connection."""
         return self._free.statistics().tasks_waiting
 
-    @asynccontextmanager
-    async def loan(self) -> AsyncIterator[TrioConnection]:
-        """Lend a connection for the length of the block.
+    async def watch(self) -> None:
+        """Give up connections whose server fell silent; runs until the pool is closed."""
+        patience = self.options.statement_timeout_seconds + _GRACE_SECONDS
+        with self._watching:
+            while True:
+                await trio.sleep(_WATCH_INTERVAL_SECONDS)
+                for connection in self._lent:
+                    connection.give_up_if_silent(patience)
+
+    async def acquire(self) -> TrioConnection:
+        """Borrow a connection; ``give_back`` it, whatever happens.
+
+        Not a checkpoint if one is free: the first statement is.
 
         Raises:
             PoolExhausted: all were busy until the acquire deadline.
             Unavailable: PostgreSQL could not be reached until then.
         """
-        connection = await self._acquire()
-        try:
-            yield connection
-        finally:
-            self._give_back(connection)
-
-    async def _acquire(self) -> TrioConnection:
         deadline = trio.current_time() + self.options.acquire_timeout_seconds
-        with trio.move_on_at(deadline) as patience:
-            await self._free.acquire()
-        if patience.cancelled_caught:
-            raise PoolExhausted(f"all {self.options.size} connections were busy")
         try:
-            return self._pop_idle() or await self._connect(deadline)
+            self._free.acquire_nowait()
+        except trio.WouldBlock:
+            with trio.move_on_at(deadline) as patience:
+                await self._free.acquire()
+            if patience.cancelled_caught:
+                raise PoolExhausted(f"all {self.options.size} connections were busy") from None
+        try:
+            connection = self._pop_idle() or await self._connect(deadline)
         except BaseException:
             self._free.release()
             raise
+        self._lent.add(connection)
+        return connection
+
+    def give_back(self, connection: TrioConnection) -> None:
+        """Keep it if it is clean, close it otherwise; never waits."""
+        self._lent.discard(connection)
+        if self._is_closed or connection.is_doomed or connection.closed or not connection.is_idle:
+            connection.finish()
+        else:
+            self._idle.append(connection)
+        self._free.release()
 
     def _pop_idle(self) -> TrioConnection | None:
         while self._idle:
@@ -108,13 +128,6 @@ class Pool:
                 return connection
             connection.finish()
         return None
-
-    def _give_back(self, connection: TrioConnection) -> None:
-        if self._is_closed or connection.is_doomed or connection.closed or not connection.is_idle:
-            connection.finish()
-        else:
-            self._idle.append(connection)
-        self._free.release()
 
     async def _connect(self, deadline: float) -> TrioConnection:
         """Connect; while that fails one task at a time tries, with growing pauses.
@@ -174,7 +187,6 @@ class Pool:
             raise Unavailable("PostgreSQL did not accept a connection in time") from error
         self.counters.connects += 1
         connection.counters = self.counters
-        connection.reply_timeout_seconds = options.statement_timeout_seconds + 5.0
         timeout_ms = round(options.statement_timeout_seconds * 1000)
         settings = (
             f"SELECT set_config('statement_timeout', '{timeout_ms}', false),"
@@ -194,5 +206,6 @@ class Pool:
     def close(self) -> None:
         """Close what is idle now and the rest as it comes back."""
         self._is_closed = True
+        self._watching.cancel()
         while self._idle:
             self._idle.pop().finish()
