@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from actors.chat.errors import ChatRefused
 from aeon.auth.principal import Principal
-from aeon.auth.rates import check_rate
 from aeon.errors import EdgeError, FieldFault, InvalidInput
-from aeon.limits import Kind
 from aeon.services import Services
 from aeon.usecases.asking import ask_chat
 from aeon.wire.requests import CreateChatInput, UpdateChatInput
@@ -22,7 +20,7 @@ from storage.commands import (
     UpdateChat,
 )
 from storage.events import ChatCreated, ChatUpdated
-from storage.ids import ChatId, UserId
+from storage.ids import ChatId, Seq, UserId
 from storage.records import ChatListRecord, ChatType, MemberRecord, Role
 
 
@@ -30,7 +28,6 @@ async def create_chat(
     services: Services, principal: Principal, wanted: CreateChatInput
 ) -> ChatView:
     """Open a chat, or find the one that is there: a pair's private chat, or a client's retry."""
-    check_rate(services, principal, Kind.CHANGE)
     member_ids = tuple(UserId(user_id) for user_id in dict.fromkeys(wanted.member_ids))
     _check_size(services, principal, member_ids)
     async with services.database.connection() as conn:
@@ -61,14 +58,12 @@ async def create_chat(
 
 async def list_chats(services: Services, principal: Principal) -> list[ChatListRecord]:
     """List the person's active chats, the one with the newest message first."""
-    check_rate(services, principal, Kind.READ)
     async with services.database.connection() as conn:
         return await chats.list_chats(conn, principal.user_id)
 
 
 async def get_chat(services: Services, principal: Principal, chat_id: ChatId) -> ChatView:
     """Show a chat to one of its members; a deleted one too."""
-    check_rate(services, principal, Kind.READ)
     async with services.database.connection() as conn:
         view = await chats.get_chat(conn, chat_id, principal.user_id)
     if view is None:
@@ -76,11 +71,19 @@ async def get_chat(services: Services, principal: Principal, chat_id: ChatId) ->
     return view
 
 
+async def last_seq(services: Services, principal: Principal, chat_id: ChatId) -> Seq:
+    """Tell how far a chat's log goes: while that stays, so does everything in the chat."""
+    async with services.database.connection() as conn:
+        position = await chats.get_position(conn, chat_id, principal.user_id)
+    if position is None:
+        raise EdgeError("not_a_member")
+    return position
+
+
 async def update_chat(
     services: Services, principal: Principal, chat_id: ChatId, changes: UpdateChatInput
 ) -> ChatView:
     """Change how a chat looks. None leaves a field; an empty text clears it."""
-    check_rate(services, principal, Kind.CHANGE)
     command = UpdateChat(
         chat_id=chat_id,
         actor_id=principal.user_id,
@@ -108,7 +111,6 @@ async def delete_chat(services: Services, principal: Principal, chat_id: ChatId)
     Raises:
         EdgeError: ``chat_not_found`` to a member who does not own it.
     """
-    check_rate(services, principal, Kind.CHANGE)
     try:
         await ask_chat(services, DeleteChat(chat_id=chat_id, actor_id=principal.user_id))
     except ChatRefused as refusal:

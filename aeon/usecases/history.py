@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from aeon.auth.principal import Principal
-from aeon.auth.rates import check_rate
 from aeon.errors import EdgeError
-from aeon.limits import Kind
 from aeon.services import Services
 from aeon.wire.requests import EventsQuery, HistoryQuery
-from storage import chats, event_log, history
+from storage import event_log, history
 from storage.event_log import EventPage
 from storage.history import HistoryPage, HistoryWindow, Readers
 from storage.ids import ChatId, MessageId, Seq, UserId
-
-
-async def get_position(services: Services, principal: Principal, chat_id: ChatId) -> Seq:
-    """Tell how far a chat's log goes: while that stays, so does everything in the chat."""
-    check_rate(services, principal, Kind.READ)
-    async with services.database.connection() as conn:
-        position = await chats.get_position(conn, chat_id, principal.user_id)
-    if position is None:
-        raise EdgeError("not_a_member")
-    return position
 
 
 async def read_history(
@@ -57,7 +45,6 @@ async def read_readers(
     limit: int,
 ) -> Readers:
     """Read who has read a message, by id."""
-    check_rate(services, principal, Kind.READ)
     async with services.database.connection() as conn:
         readers = await history.readers(
             conn, message_id, principal.user_id, after_id=after_id, limit=limit
@@ -76,7 +63,6 @@ async def read_events(
         EdgeError: ``too_far`` when the log does not reach back, or more is missing than the
             server replays; ``not_a_member``.
     """
-    check_rate(services, principal, Kind.READ)
     async with services.database.connection() as conn:
         page = await event_log.read_events_for(
             conn, chat_id, principal.user_id, Seq(wanted.after), wanted.limit

@@ -5,9 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from aeon.auth.principal import Principal
-from aeon.auth.rates import check_rate
 from aeon.errors import EdgeError
-from aeon.limits import Kind
 from aeon.services import Services
 from aeon.usecases.asking import ask_chat
 from storage import chats, invitations, users
@@ -28,7 +26,6 @@ async def add_member(
     services: Services, principal: Principal, chat_id: ChatId, user_id: UserId
 ) -> None:
     """Let somebody in who has been here before."""
-    check_rate(services, principal, Kind.CHANGE)
     await _add(services, principal, chat_id, user_id)
 
 
@@ -36,7 +33,6 @@ async def invite_by_username(
     services: Services, principal: Principal, chat_id: ChatId, username: str
 ) -> Invited:
     """Add whoever holds a username, or keep the place until they log in for the first time."""
-    check_rate(services, principal, Kind.CHANGE)
     async with services.database.connection() as conn:
         user = await users.find_by_username(conn, username)
         if user is None:
@@ -55,7 +51,6 @@ async def remove_member(
     services: Services, principal: Principal, chat_id: ChatId, user_id: UserId
 ) -> None:
     """Remove somebody, or leave."""
-    check_rate(services, principal, Kind.CHANGE)
     command = RemoveMember(chat_id=chat_id, actor_id=principal.user_id, user_id=user_id)
     await ask_chat(services, command)
 
@@ -64,7 +59,6 @@ async def change_role(
     services: Services, principal: Principal, chat_id: ChatId, user_id: UserId, role: Role
 ) -> None:
     """Promote or demote somebody; ``Role.OWNER`` hands the chat over to them."""
-    check_rate(services, principal, Kind.CHANGE)
     command = ChangeRole(chat_id=chat_id, actor_id=principal.user_id, user_id=user_id, role=role)
     await ask_chat(services, command)
 

@@ -7,12 +7,10 @@ from datetime import timedelta
 
 from actors.chat.errors import ChatRefused
 from aeon.auth.principal import Principal
-from aeon.auth.rates import check_rate
 from aeon.errors import EdgeError
-from aeon.limits import Kind
 from aeon.services import Services
 from aeon.usecases.asking import Answer, ask_chat
-from aeon.wire.requests import MessageContent
+from aeon.wire.requests import ForwardMessageInput, SendMessageInput
 from storage import chats, history
 from storage.commands import (
     Committed,
@@ -51,15 +49,6 @@ class EditedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class DeletedMessage:
-    """A message that is gone for all."""
-
-    message_id: MessageId
-    chat_id: ChatId
-    seq: Seq
-
-
-@dataclass(frozen=True, slots=True)
 class ReadMark:
     """How far a person has read a chat."""
 
@@ -72,39 +61,33 @@ class ReadMark:
 
 
 async def send_message(
-    services: Services, principal: Principal, chat_id: ChatId, content: MessageContent
+    services: Services, principal: Principal, wanted: SendMessageInput
 ) -> SentMessage:
     """Send a message, or find the one that was sent with the same ``client_msg_id``."""
-    check_rate(services, principal, Kind.SEND)
     command = SendMessage(
-        chat_id=chat_id,
+        chat_id=ChatId(wanted.chat_id),
         actor_id=principal.user_id,
         sender=principal.user,
-        text=content.text,
-        message_type=content.message_type,
-        reply_to_message_id=_message_id(content.reply_to_message_id),
-        media_id=None if content.media_id is None else MediaId(content.media_id),
-        client_msg_id=content.client_msg_id,
+        text=wanted.text,
+        message_type=wanted.message_type,
+        reply_to_message_id=_message_id(wanted.reply_to_message_id),
+        media_id=None if wanted.media_id is None else MediaId(wanted.media_id),
+        client_msg_id=wanted.client_msg_id,
     )
     return _sent(await ask_chat(services, command))
 
 
 async def forward_message(
-    services: Services,
-    principal: Principal,
-    message_id: MessageId,
-    chat_id: ChatId,
-    client_msg_id: str | None = None,
+    services: Services, principal: Principal, wanted: ForwardMessageInput
 ) -> SentMessage:
     """Copy a message that the person can see into another of their chats."""
-    check_rate(services, principal, Kind.SEND)
     command = SendMessage(
-        chat_id=chat_id,
+        chat_id=ChatId(wanted.chat_id),
         actor_id=principal.user_id,
         sender=principal.user,
         text=None,
-        client_msg_id=client_msg_id,
-        forward_message_id=message_id,
+        client_msg_id=wanted.client_msg_id,
+        forward_message_id=MessageId(wanted.message_id),
     )
     try:
         return _sent(await ask_chat(services, command))
@@ -112,7 +95,7 @@ async def forward_message(
         if refusal.reason is not RejectReason.NOT_A_MEMBER:
             raise
         # Of the source or of the target? A source one can not see does not exist for one.
-        await locate(services, principal, message_id)
+        await locate(services, principal, MessageId(wanted.message_id))
         raise
 
 
@@ -120,7 +103,6 @@ async def edit_message(
     services: Services, principal: Principal, message_id: MessageId, text: str
 ) -> EditedMessage:
     """Change the text of one's own message, within the window."""
-    check_rate(services, principal, Kind.CHANGE)
     chat_id = await locate(services, principal, message_id)
     hours = services.settings.edit_window_hours
     command = EditMessage(
@@ -142,23 +124,23 @@ async def read_own_message(
     services: Services, principal: Principal, message_id: MessageId
 ) -> EditedMessage:
     """Give one's own message as it is: an edit that changes nothing."""
-    check_rate(services, principal, Kind.READ)
     message, seq = await _message_and_position(services, principal, message_id)
     if message.sender.id != principal.user_id or message.is_deleted:
         raise EdgeError("message_not_found")
     return EditedMessage(message, seq)
 
 
-async def delete_message(
-    services: Services, principal: Principal, message_id: MessageId
-) -> DeletedMessage:
-    """Delete a message for all: one's own, or as owner or admin of the chat."""
-    check_rate(services, principal, Kind.CHANGE)
+async def delete_message(services: Services, principal: Principal, message_id: MessageId) -> Seq:
+    """Delete a message for all: one's own, or as owner or admin of the chat.
+
+    Returns:
+        Where in the chat's log the deletion stands.
+    """
     chat_id = await locate(services, principal, message_id)
     command = DeleteMessage(chat_id=chat_id, actor_id=principal.user_id, message_id=message_id)
     answer = await ask_chat(services, command)
     assert isinstance(answer, Committed)
-    return DeletedMessage(message_id, chat_id, answer.event.seq)
+    return answer.event.seq
 
 
 async def mark_read(
@@ -168,7 +150,6 @@ async def mark_read(
     message_id: MessageId | None = None,
 ) -> ReadMark:
     """Move one's read cursor up to a message of the chat, or over everything. Never back."""
-    check_rate(services, principal, Kind.CHANGE)
     async with services.database.connection() as conn:
         before = await chats.count_unread(conn, chat_id, principal.user_id)
     if before is None:

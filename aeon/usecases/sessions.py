@@ -50,7 +50,6 @@ async def create_token(
 
 async def list_sessions(services: Services, principal: Principal) -> list[SessionRecord]:
     """List one's sessions that still stand, the newest first."""
-    check_rate(services, principal, Kind.READ)
     async with services.database.connection() as conn:
         return await sessions.list_active(conn, principal.user_id)
 
@@ -61,7 +60,6 @@ async def revoke_session(services: Services, principal: Principal, session_id: s
     Raises:
         EdgeError: ``session_not_found``.
     """
-    check_rate(services, principal, Kind.CHANGE)
     async with services.database.connection() as conn:
         is_ended = await sessions.revoke(conn, session_id, principal.user_id)
     if not is_ended:
@@ -72,7 +70,6 @@ async def revoke_session(services: Services, principal: Principal, session_id: s
 
 async def revoke_all_sessions(services: Services, principal: Principal) -> int:
     """End all of one's sessions; how many."""
-    check_rate(services, principal, Kind.CHANGE)
     async with services.database.connection() as conn:
         ended = await sessions.revoke_all(conn, principal.user_id)
     services.logins.forget(principal.user_id)

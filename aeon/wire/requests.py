@@ -23,6 +23,7 @@ from aeon.wire.text import (
     Link,
     MediaKey,
     MessageType,
+    QueryId,
     SeqNumber,
     Storable,
     Text,
@@ -38,9 +39,10 @@ MAX_PAGE_ITEMS = 100
 ChatTypeName = Literal["private", "group", "channel"]
 
 
-class MessageContent(Input):
-    """What a new message holds: text, or a file with or without text."""
+class SendMessageInput(Input):
+    """A new message: text, or a file with or without text."""
 
+    chat_id: Id
     text: Text | None = None
     message_type: MessageType = "text"
     media_id: MediaKey | None = None
@@ -59,12 +61,6 @@ class MessageContent(Input):
         return self
 
 
-class SendMessageInput(MessageContent):
-    """A new message."""
-
-    chat_id: Id
-
-
 class EditMessageInput(Input):
     """New text of a message; null changes nothing."""
 
@@ -80,9 +76,17 @@ class EditMessageInput(Input):
 class ForwardMessageInput(Input):
     """A copy of a message for another chat."""
 
-    message_id: Annotated[int, Field(ge=1, le=MAX_ID)]
-    chat_id: Annotated[int, Field(ge=1, le=MAX_ID)]
+    message_id: Id
+    chat_id: Id
     """The target."""
+    client_msg_id: ClientMsgId | None = None
+
+
+class ForwardQuery(Input):
+    """``ForwardMessageInput`` as a query, where numbers are text."""
+
+    message_id: QueryId
+    chat_id: QueryId
     client_msg_id: ClientMsgId | None = None
 
 
@@ -148,11 +152,11 @@ class MakeAdminInput(Input):
 class HistoryQuery(Input):
     """Which messages of a chat: a page (1 is the newest), or a window around an id."""
 
-    page: Annotated[int, Field(ge=1, le=MAX_ID)] = 1
+    page: QueryId = 1
     per_page: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] = 50
-    before_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+    before_id: QueryId | None = None
     after_id: Annotated[int, Field(ge=0, le=MAX_ID)] | None = None
-    around_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+    around_id: QueryId | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] | None = None
 
     @property
@@ -243,9 +247,7 @@ class ChatCommand(Input):
 class ResumeCommand(Input):
     """The last ``seq`` seen of each chat."""
 
-    cursors: Annotated[
-        dict[Annotated[int, Field(ge=1, le=MAX_ID)], SeqNumber], Field(max_length=10_000)
-    ]
+    cursors: Annotated[dict[QueryId, SeqNumber], Field(max_length=10_000)]
 
 
 class PingCommand(Input):

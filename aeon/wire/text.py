@@ -41,6 +41,8 @@ class Input(BaseModel):
 Storable = AfterValidator(_storable)
 Id = Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
 """A JSON number; strings and fractions are refused."""
+QueryId = Annotated[int, Field(ge=1, le=MAX_ID)]
+"""An id in a query or path, where numbers are text."""
 SeqNumber = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
 Text = Annotated[str, StringConstraints(max_length=TEXT_MAX_CHARACTERS), Storable]
 Title = Annotated[str, StringConstraints(max_length=TITLE_MAX_CHARACTERS), Storable]
