@@ -21,7 +21,7 @@ def teach() -> Iterator[None]:
     try:
         yield
     except* (SettingsError, StorageError, AddressInUse) as group:
-        for error in _leaves(group):
+        for error in leaves(group):
             typer.secho(f"aeon: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
         raise typer.Exit(2) from None
 
@@ -30,9 +30,10 @@ class AddressInUse(Exception):
     """The address to listen on can not be had."""
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Give the errors of a group, however deep they lie."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
+            yield from leaves(error)
         else:
             yield error

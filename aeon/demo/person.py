@@ -71,7 +71,8 @@ class Person:
     async def post(self, path: str, body: Json) -> Json:
         """POST over REST as this person."""
         response = await self.http.post(path, json=body, headers=self._headers())
-        return _checked(response)
+        answer: Json = _checked(response)
+        return answer
 
     async def get(self, path: str) -> Any:
         """GET over REST as this person."""

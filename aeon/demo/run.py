@@ -13,6 +13,7 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
+from aeon.cli.faults import leaves
 from aeon.config import Settings
 from aeon.demo.person import DemoFailed, Json, Person, connect
 from aeon.main import run_node
@@ -31,11 +32,13 @@ def run(*, messages: int, verbose: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="aeon-demo-") as directory:
         settings = _settings(Path(directory))
         configure_logging(settings, level=logging.INFO if verbose else logging.CRITICAL)
+        status = 1
         try:
-            return trio.run(_demo, settings, messages, console)
+            status = trio.run(_demo, settings, messages, console)
         except* DemoFailed as group:
-            console.print(f"[red]The demo failed:[/red] {group.exceptions[0]}")
-            return 1
+            for error in leaves(group):
+                console.print(f"[red]The demo failed:[/red] {error}")
+        return status
 
 
 def _settings(directory: Path) -> Settings:

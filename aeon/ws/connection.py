@@ -62,6 +62,7 @@ class Connection:
             transport=transport,
             on_close=self._end,
             hold_all=hold_all,
+            credential_id=principal.session_id,
         )
 
     async def run(self) -> None:

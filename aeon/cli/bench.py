@@ -1,0 +1,7 @@
+"""``aeon bench``: what this machine can do, as ratios taken in one run."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
