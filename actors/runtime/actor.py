@@ -8,7 +8,7 @@ is handled at a time, also across awaits, so the state needs no locks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from actors.runtime.context import ActorContext
 from actors.runtime.delivery import Delivery
@@ -68,6 +68,11 @@ class Actor(Generic[M]):
     def describe(self) -> Mapping[str, object]:
         """State for operators: counts, ids, flags. Never secrets or what users wrote."""
         return {}
+
+
+def handles_batches(actor: Actor[Any]) -> bool:
+    """Whether its class overrides ``receive_batch``. Internal."""
+    return type(actor).receive_batch is not Actor.receive_batch
 
 
 ActorFactory = Callable[[ActorContext], Actor[M]]

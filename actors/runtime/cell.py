@@ -124,7 +124,7 @@ class Cell:
 
     def drop(self, delivery: Delivery[object], reason: DeadLetterReason) -> None:
         """Make an accepted delivery a dead letter, and end its ask with ``ActorStopped``."""
-        if delivery.is_ask:
+        if delivery.slot is not None:
             error = ActorStopped(self.address, "stopped before it handled the message")
             error.__cause__ = self.last_error
             delivery.fail(error)
@@ -133,7 +133,7 @@ class Cell:
 
     def drop_crashed(self, delivery: Delivery[object], failure: Exception, detail: str) -> None:
         """Make an accepted delivery a dead letter, and end its ask with ``ActorFailed``."""
-        if delivery.is_ask:
+        if delivery.slot is not None:
             error = ActorFailed(self.address, f"{detail} with {type(failure).__name__}")
             error.__cause__ = failure
             delivery.fail(error)
@@ -149,7 +149,7 @@ class Cell:
                 item.refuse(self.address)
 
     def _refuse_full(self, delivery: Delivery[object]) -> None:
-        if delivery.is_ask:
+        if delivery.slot is not None:
             delivery.fail(MailboxFull(self.address, "mailbox full"))
         self._bury(delivery, DeadLetterReason.FULL)
 
@@ -163,42 +163,45 @@ class Cell:
 
     # -- handling
 
-    def begin(self, batch: Sequence[Delivery[object]]) -> None:
+    def begin(self, batch: Sequence[Delivery[object]], now: float) -> None:
         """Note what the handler has in its hands."""
         self.current = batch
-        self.current_since = self.kind.environment.clock()
+        self.current_since = now
 
-    def finish(self, outcome: FlightOutcome) -> None:
-        """Note that the handler is done with all of it."""
-        batch, totals = self.current, self.kind.totals
-        self.handled += len(batch)
-        totals.handled += len(batch)
-        self._record_current(outcome)
+    def finish(self, outcome: FlightOutcome) -> float:
+        """Note that the handler is done with all of it. Returns the time."""
+        number = len(self.current)
+        self.handled += number
+        self.kind.totals.handled += number
+        return self._record_current(outcome)
 
     def fail_current(self, failure: Exception) -> None:
         """The handler crashed: what it has not answered is lost."""
         self.last_error = failure
+        totals = self.kind.totals
         for delivery in self.current:
             if delivery.is_answered:
                 self.handled += 1
-                self.kind.totals.handled += 1
+                totals.handled += 1
             else:
                 self.crashed += 1
-                self.kind.totals.crashed += 1
+                totals.crashed += 1
                 self.drop_crashed(delivery, failure, "crashed")
-        self._record_current(FlightOutcome.CRASHED)
+        if self.current:  # else a start, a stop or a signal crashed
+            self._record_current(FlightOutcome.CRASHED)
 
-    def _record_current(self, outcome: FlightOutcome) -> None:
+    def _record_current(self, outcome: FlightOutcome) -> float:
         batch, self.current = self.current, ()
-        if not batch:
-            return  # a start, a stop or a signal crashed
-        started, ended = self.current_since, self.kind.environment.clock()
-        self.busy_seconds += ended - started
-        self.slowest_seconds = max(self.slowest_seconds, ended - started)
-        record, totals = self.kind.recorder.record, self.kind.totals
+        kind, started, ended = self.kind, self.current_since, self.kind.environment.clock()
+        took = ended - started
+        self.busy_seconds += took
+        if took > self.slowest_seconds:
+            self.slowest_seconds = took
         for delivery in batch:
-            totals.late_replies += delivery.is_late
-            record(self.address, delivery, started, ended, outcome)
+            if delivery.slot is not None and delivery.slot.is_deserted:
+                kind.totals.late_replies += 1
+        kind.recorder.record(self.address, batch, started, ended, outcome)
+        return ended
 
     def end_incarnation(self) -> None:
         """Void whatever belongs to the instance; the mailbox and the counters stay."""

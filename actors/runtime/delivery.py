@@ -41,6 +41,16 @@ class ReplySlot:
         self._task: trio.lowlevel.Task | None = None
         self._scope: trio.CancelScope | None = None
 
+    @property
+    def is_expired(self) -> bool:
+        """The asker gave up at its deadline."""
+        return self.state is SlotState.EXPIRED
+
+    @property
+    def is_deserted(self) -> bool:
+        """The asker was gone before an answer came."""
+        return self.state is SlotState.EXPIRED or self.state is SlotState.ABANDONED
+
     def settle(self, outcome: object, state: SlotState = SlotState.VALUE) -> bool:
         """Give the answer. False when the ask is over already. Atomic, never raises."""
         if self.state is not SlotState.OPEN:
@@ -88,62 +98,61 @@ class Delivery(Generic[M]):
     ``ActorFailed``, as do all open ones when it raises.
     """
 
-    __slots__ = ("_is_answered", "_slot", "chain", "deadline", "message", "sent_at", "trace_id")
+    __slots__ = ("_is_answered", "message", "sent_at", "trace_id")
 
-    def __init__(
-        self,
-        message: M,
-        slot: ReplySlot | None = None,
-        deadline: float = float("inf"),
-        chain: tuple[Address, ...] = (),
-        trace_id: str | None = None,
-    ) -> None:
+    # A tell has nobody who waits; an ask has fields of its own for these.
+    slot: ReplySlot | None = None
+    """Where the answer goes."""
+    deadline: float = float("inf")
+    """When the asker stops waiting, on Trio's clock; infinite for a tell."""
+    chain: tuple[Address, ...] = ()
+    """The actors that wait for this answer, the first asker first."""
+
+    def __init__(self, message: M, trace_id: str | None = None) -> None:
         self.message = message
-        self._slot = slot
-        self._is_answered = False
-        self.deadline = deadline
-        """When the asker stops waiting, on Trio's clock; infinite for a tell."""
-        self.chain = chain
-        """The actors that wait for this answer, the first asker first."""
         self.trace_id = trace_id
         self.sent_at = 0.0
+        self._is_answered = False
 
     @property
     def wants_reply(self) -> bool:
         """It is an ask and somebody still waits."""
-        return self._slot is not None and self._slot.state is SlotState.OPEN
-
-    @property
-    def is_ask(self) -> bool:
-        """Somebody waited for the answer when it was sent."""
-        return self._slot is not None
+        return self.slot is not None and self.slot.state is SlotState.OPEN
 
     @property
     def is_answered(self) -> bool:
         """The actor is done with it: it answered, or failed it, or marked a tell as done."""
         return self._is_answered
 
-    @property
-    def is_expired(self) -> bool:
-        """The asker gave up at its deadline."""
-        return self._slot is not None and self._slot.state is SlotState.EXPIRED
-
-    @property
-    def is_late(self) -> bool:
-        """The asker was gone before the answer came."""
-        slot = self._slot
-        return slot is not None and slot.state in (SlotState.EXPIRED, SlotState.ABANDONED)
-
     def reply(self, value: object = None) -> bool:
         """Answer with ``value`` (for a tell: mark it as done). False if nobody waits."""
         if self._is_answered:
             return False
         self._is_answered = True
-        return self._slot is not None and self._slot.settle(value)
+        return self.slot is not None and self.slot.settle(value)
 
     def fail(self, error: Refusal | Exception) -> bool:
         """Answer with an error, which is raised in the asker as it is. False if nobody waits."""
         if self._is_answered:
             return False
         self._is_answered = True
-        return self._slot is not None and self._slot.settle(error, SlotState.ERROR)
+        return self.slot is not None and self.slot.settle(error, SlotState.ERROR)
+
+
+class AskDelivery(Delivery[M]):
+    """A message somebody waits for the answer of."""
+
+    __slots__ = ("chain", "deadline", "slot")
+
+    def __init__(
+        self,
+        message: M,
+        slot: ReplySlot,
+        deadline: float,
+        chain: tuple[Address, ...],
+        trace_id: str | None = None,
+    ) -> None:
+        super().__init__(message, trace_id)
+        self.slot: ReplySlot = slot
+        self.deadline = deadline
+        self.chain = chain

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -48,15 +48,16 @@ class FlightRecorder:
     def record(
         self,
         address: Address,
-        delivery: Delivery[object],
+        batch: Sequence[Delivery[object]],
         started_at: float,
         ended_at: float,
         outcome: FlightOutcome,
     ) -> None:
-        """Note one. Atomic."""
-        name, trace_id = type(delivery.message).__name__, delivery.trace_id
-        entry = (address, name, trace_id, delivery.sent_at, started_at, ended_at, outcome)
-        self._ring.append(entry)
+        """Note what a handler had in its hands. Atomic."""
+        append = self._ring.append
+        for one in batch:
+            name = type(one.message).__name__
+            append((address, name, one.trace_id, one.sent_at, started_at, ended_at, outcome))
 
     def recent(self, limit: int = 100, address: Address | None = None) -> tuple[FlightRecord, ...]:
         """The last ones, newest first; of one actor if ``address`` is given."""

@@ -8,7 +8,7 @@ import trio
 
 from actors.runtime.address import Address, Key
 from actors.runtime.call import current_call
-from actors.runtime.delivery import Delivery, ReplySlot
+from actors.runtime.delivery import AskDelivery, Delivery, ReplySlot
 from actors.runtime.errors import AskCycle
 
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -58,7 +58,7 @@ class ActorRef(Generic[M_contra]):
         """
         call = current_call.get()
         trace_id = None if call is None else call.trace_id
-        return self._directory.offer(self._key, Delivery(message, trace_id=trace_id))
+        return self._directory.offer(self._key, Delivery(message, trace_id))
 
     async def ask(
         self, message: M_contra, *, timeout_seconds: float = 5.0, trace_id: str | None = None
@@ -87,7 +87,7 @@ class ActorRef(Generic[M_contra]):
             deadline = min(deadline, call.deadline)
             trace_id = trace_id or call.trace_id
         slot = ReplySlot()
-        self._directory.offer(self._key, Delivery(message, slot, deadline, chain, trace_id))
+        self._directory.offer(self._key, AskDelivery(message, slot, deadline, chain, trace_id))
         return await slot.wait(deadline, address)
 
     def stop(self) -> bool:

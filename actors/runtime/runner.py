@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-from actors.runtime.actor import Actor
+from actors.runtime.actor import Actor, handles_batches
 from actors.runtime.call import Call, current_call
 from actors.runtime.cell import Cell, CellState
 from actors.runtime.context import ActorContext
@@ -92,10 +92,11 @@ async def _start(cell: Cell) -> Actor[Any]:
 async def _serve(cell: Cell, actor: Actor[Any]) -> StopReason:
     """Handle what comes, system lane first, until there is a reason to stop."""
     mailbox, props, clock = cell.mailbox, cell.kind.props, cell.kind.environment.clock
-    in_batches = type(actor).receive_batch is not Actor.receive_batch
+    in_batches = handles_batches(actor)
     base = current_call.get()
     cell.state = CellState.BUSY
-    left, turn_ends = props.max_batch, clock() + props.max_batch_seconds
+    left, now = props.max_batch, clock()
+    turn_ends = now + props.max_batch_seconds
     while True:
         if cell.stop_reason is not None or cell.wants_reload:
             reason = _reason_to_stop(cell, actor)
@@ -103,19 +104,21 @@ async def _serve(cell: Cell, actor: Actor[Any]) -> StopReason:
                 return reason
         left -= 1
         if (item := mailbox.take_signal()) is not None:
-            await _handle_item(cell, actor, item, base)
+            now = await _handle_item(cell, actor, item, base, now)
         elif in_batches and (batch := mailbox.take_many(props.max_batch)):
-            await _handle_batch(cell, actor, batch)
+            now = await _handle_batch(cell, actor, batch, base, now)
             left = 0
         elif (delivery := mailbox.take()) is not None:
-            await _handle(cell, actor, delivery, base)
+            now = await _handle(cell, actor, delivery, base, now)
         else:
             await cell.park()
-            left, turn_ends = props.max_batch, clock() + props.max_batch_seconds
-        if left <= 0 or clock() >= turn_ends:
+            left, now = props.max_batch, clock()
+            turn_ends = now + props.max_batch_seconds
+        if left <= 0 or now >= turn_ends:
             # If cancelled here: a hard stop, between two messages.
             await trio.lowlevel.checkpoint()
-            left, turn_ends = props.max_batch, clock() + props.max_batch_seconds
+            left, now = props.max_batch, clock()
+            turn_ends = now + props.max_batch_seconds
 
 
 def _reason_to_stop(cell: Cell, actor: Actor[Any]) -> StopReason | None:
@@ -135,36 +138,39 @@ def _reason_to_stop(cell: Cell, actor: Actor[Any]) -> StopReason | None:
     return reason
 
 
-async def _handle_item(cell: Cell, actor: Actor[Any], item: LaneItem, base: Call | None) -> None:
+async def _handle_item(
+    cell: Cell, actor: Actor[Any], item: LaneItem, base: Call | None, now: float
+) -> float:
     """Handle one item of the system lane, if it still concerns this incarnation."""
     if isinstance(item, Inspection):
         item.answer(actor)
-        return
+        return now
     if not cell.claim(item):
-        return
+        return now
     if isinstance(item, Watch):
         current_call.set(base)
         # If cancelled here: a hard stop; the news is lost with its reader.
         await actor.on_terminated(Terminated(item.address, item.reason))
-        return
+        return cell.kind.environment.clock()
     message = item.message() if isinstance(item, Pipe) else item.message
-    delivery = Delivery(message)
-    delivery.sent_at = cell.kind.environment.clock()
+    delivery: Delivery[object] = Delivery(message)
+    delivery.sent_at = now
     cell.accepted += 1
-    if type(actor).receive_batch is not Actor.receive_batch:
-        await _handle_batch(cell, actor, [delivery])
-    else:
-        await _handle(cell, actor, delivery, base)
+    if handles_batches(actor):
+        return await _handle_batch(cell, actor, [delivery], base, now)
+    return await _handle(cell, actor, delivery, base, now)
 
 
 async def _handle(
-    cell: Cell, actor: Actor[Any], delivery: Delivery[object], base: Call | None
-) -> None:
-    if delivery.is_expired:
+    cell: Cell, actor: Actor[Any], delivery: Delivery[object], base: Call | None, now: float
+) -> float:
+    """Handle one message. Returns when it ended."""
+    slot = delivery.slot
+    if slot is not None and slot.is_expired:
         cell.drop(delivery, DeadLetterReason.EXPIRED)
-        return
-    cell.begin((delivery,))
-    if delivery.is_ask or delivery.trace_id is not None:
+        return now
+    cell.begin((delivery,), now)
+    if slot is not None or delivery.trace_id is not None:
         chain = (*delivery.chain, cell.address)
         current_call.set(Call(chain, delivery.deadline, delivery.trace_id))
     elif current_call.get() is not base:
@@ -172,43 +178,66 @@ async def _handle(
     outcome = FlightOutcome.HANDLED
     try:
         # If cancelled here: run_cell fails the ask and writes the dead letter.
-        delivery.reply(await actor.receive(delivery.message))
+        value = await actor.receive(delivery.message)
+        if slot is not None:
+            delivery.reply(value)
     except Refusal as refusal:
         delivery.fail(refusal)
         outcome = FlightOutcome.REFUSED
-    cell.finish(outcome)
+    return cell.finish(outcome)
 
 
-async def _handle_batch(cell: Cell, actor: Actor[Any], batch: Sequence[Delivery[object]]) -> None:
-    alive = []
-    for delivery in batch:
-        if delivery.is_expired:
-            cell.drop(delivery, DeadLetterReason.EXPIRED)
-        else:
-            alive.append(delivery)
-    if not alive:
-        return
-    cell.begin(alive)
-    current_call.set(_call_of(cell, alive))
+async def _handle_batch(
+    cell: Cell,
+    actor: Actor[Any],
+    batch: Sequence[Delivery[object]],
+    base: Call | None,
+    now: float,
+) -> float:
+    """Handle what waited. Returns when it ended."""
+    asks = [delivery for delivery in batch if delivery.slot is not None]
+    if asks:
+        batch, asks = _without_expired(cell, batch)
+        if not batch:
+            return now
+    cell.begin(batch, now)
+    current_call.set(_call_of(cell, asks) if asks else base)
     outcome = FlightOutcome.HANDLED
     try:
         # If cancelled here: run_cell settles what the handler has not answered.
-        await actor.receive_batch(alive)
+        await actor.receive_batch(batch)
     except Refusal as refusal:
         outcome = FlightOutcome.REFUSED
-        for delivery in alive:
+        for delivery in asks:
             delivery.fail(refusal)
-    for delivery in alive:
-        if not delivery.is_answered and delivery.is_ask:
+    for delivery in asks:
+        if not delivery.is_answered:
             delivery.fail(ActorFailed(cell.address, "the batch handler left it unanswered"))
-    cell.finish(outcome)
+    return cell.finish(outcome)
 
 
-def _call_of(cell: Cell, batch: Sequence[Delivery[object]]) -> Call:
+def _without_expired(
+    cell: Cell, batch: Sequence[Delivery[object]]
+) -> tuple[list[Delivery[object]], list[Delivery[object]]]:
+    """What is worth handling, and the asks among it; the rest is dropped."""
+    worth: list[Delivery[object]] = []
+    asks: list[Delivery[object]] = []
+    for delivery in batch:
+        if delivery.slot is None:
+            worth.append(delivery)
+        elif delivery.slot.is_expired:
+            cell.drop(delivery, DeadLetterReason.EXPIRED)
+        else:
+            worth.append(delivery)
+            asks.append(delivery)
+    return worth, asks
+
+
+def _call_of(cell: Cell, asks: Sequence[Delivery[object]]) -> Call:
     """Everybody who waits for any of the batch; the longest patience counts."""
-    waiting = dict.fromkeys(step for delivery in batch for step in delivery.chain)
-    deadline = max(delivery.deadline for delivery in batch)
-    return Call((*waiting, cell.address), deadline, batch[0].trace_id)
+    waiting = dict.fromkeys(step for delivery in asks for step in delivery.chain)
+    deadline = max(delivery.deadline for delivery in asks)
+    return Call((*waiting, cell.address), deadline, asks[0].trace_id)
 
 
 async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> bool:
@@ -245,7 +274,7 @@ async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> 
 def _refuse_waiting_asks(cell: Cell, failure: Exception) -> None:
     """A failed start answers everybody who waits for it; tells are kept, in order."""
     for delivery in cell.mailbox.take_many(cell.mailbox.depth):
-        if delivery.is_ask:
+        if delivery.slot is not None:
             cell.drop_crashed(delivery, failure, "start failed")
         else:
             cell.mailbox.offer(delivery)
