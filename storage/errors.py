@@ -3,7 +3,8 @@
     StorageError
     ├── Unavailable          the database is away or too slow; retry later
     │   ├── PoolExhausted    no connection became free in time
-    │   └── Overloaded       a bounded queue is full
+    │   ├── Overloaded       a bounded queue is full
+    │   └── Contention       two transactions were in each other's way
     ├── CommitUnknown        the connection broke during COMMIT; it may or may not have happened
     ├── StatementTimeout     PostgreSQL cancelled a statement that ran too long
     ├── Conflict             a constraint refused the write
@@ -37,6 +38,10 @@ class PoolExhausted(Unavailable):
 
 class Overloaded(Unavailable):
     """A bounded queue in front of the database is full."""
+
+
+class Contention(Unavailable):
+    """PostgreSQL ended this transaction in favour of another (deadlock, serialization)."""
 
 
 class CommitUnknown(StorageError):

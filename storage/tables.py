@@ -43,6 +43,9 @@ TEXT_MAX_CHARACTERS: Final = 4096
 CAPTION_MAX_CHARACTERS: Final = 1024
 TITLE_MAX_CHARACTERS: Final = 255
 CLIENT_MSG_ID_MAX_CHARACTERS: Final = 64
+MESSAGE_TYPE_MAX_CHARACTERS: Final = 16
+MEDIA_ID_MAX_CHARACTERS: Final = 64
+OBJECT_KEY_CHARACTERS: Final = 64
 
 metadata = MetaData(
     naming_convention={
@@ -134,6 +137,12 @@ Index(
     postgresql_where=chats.c.is_active & chats.c.pair_low_id.is_not(None),
 )
 Index("ix_chats_created_by_created_at", chats.c.created_by, chats.c.created_at)
+# Chats whose photo is an uploaded file: it is kept as long as one shows it.
+Index(
+    "ix_chats_photo_media",
+    chats.c.photo_url,
+    postgresql_where=chats.c.photo_url.like("media:%"),
+)
 
 members = Table(
     "members",
@@ -150,12 +159,22 @@ members = Table(
 )
 Index("ix_members_user_id_chat_id", members.c.user_id, members.c.chat_id)
 
+# Stored contents, each once, named by the SHA-256 of its bytes. Who refers to one is found by
+# ``media``'s indexes, so that no counter can drift.
+objects = Table(
+    "objects",
+    metadata,
+    Column("key", String(OBJECT_KEY_CHARACTERS), primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", _timestamp, nullable=False, server_default=_now),
+)
+
 media = Table(
     "media",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", String(MEDIA_ID_MAX_CHARACTERS), primary_key=True),
     Column("uploader_id", BigInteger, ForeignKey("users.id"), nullable=False),
-    Column("message_type", String(16), nullable=False),
+    Column("message_type", String(MESSAGE_TYPE_MAX_CHARACTERS), nullable=False),
     Column("media_type", String(255), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("duration_seconds", Integer),
@@ -163,8 +182,35 @@ media = Table(
     Column("height", Integer),
     Column("filename", String(255)),
     Column("created_at", _timestamp, nullable=False, server_default=_now),
+    # What is stored, and its preview. Null only in rows that no file was stored for (seeds).
+    Column("object_key", String(OBJECT_KEY_CHARACTERS), ForeignKey("objects.key")),
+    Column("thumbnail_key", String(OBJECT_KEY_CHARACTERS), ForeignKey("objects.key")),
+    # Also true while the preview is being made.
+    Column("has_thumbnail", Boolean, nullable=False, server_default=text("false")),
+    Column("waveform", JSONB),
 )
 Index("ix_media_uploader_id", media.c.uploader_id)
+Index("ix_media_object_key", media.c.object_key)
+Index("ix_media_thumbnail_key", media.c.thumbnail_key)
+
+# Uploads that can be resumed; ``received_bytes`` of each are safely in the staging area.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(MEDIA_ID_MAX_CHARACTERS), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("received_bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("filename", String(255)),
+    Column("is_voice", Boolean, nullable=False, server_default=text("false")),
+    # Set when it is complete: a client that missed the last answer asks again.
+    Column("media_id", String(MEDIA_ID_MAX_CHARACTERS)),
+    Column("created_at", _timestamp, nullable=False, server_default=_now),
+    Column("expires_at", _timestamp, nullable=False),
+    CheckConstraint("received_bytes BETWEEN 0 AND size_bytes", name="received_bytes"),
+)
+Index("ix_uploads_user_id", uploads.c.user_id)
+Index("ix_uploads_expires_at", uploads.c.expires_at)
 
 messages = Table(
     "messages",
@@ -174,9 +220,9 @@ messages = Table(
     Column("seq", BigInteger, nullable=False),
     Column("sender_id", BigInteger, ForeignKey("users.id"), nullable=False),
     Column("text", Text),
-    Column("message_type", String(16), nullable=False),
+    Column("message_type", String(MESSAGE_TYPE_MAX_CHARACTERS), nullable=False),
     Column("reply_to_message_id", BigInteger),
-    Column("media_id", String(64), ForeignKey("media.id")),
+    Column("media_id", String(MEDIA_ID_MAX_CHARACTERS), ForeignKey("media.id")),
     Column("forward_from_user_id", BigInteger),
     Column("forward_from_chat_id", BigInteger),
     Column("client_msg_id", String(CLIENT_MSG_ID_MAX_CHARACTERS)),

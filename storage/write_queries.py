@@ -1,0 +1,205 @@
+"""The statements that write what a batch decided. Their parameters are whole batches.
+
+``at`` is the moment of the batch: it stamps every row that the batch made or changed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    insert,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from storage.json_rows import json_rows
+from storage.query import Query
+from storage.tables import chats, events, members, messages
+
+_timestamp = DateTime(timezone=True)
+_at = bindparam("at", type_=_timestamp)
+
+_new_chats = json_rows(
+    "new_chats",
+    id=BigInteger,
+    type=String,
+    title=String,
+    description=Text,
+    photo_url=Text,
+    created_by=BigInteger,
+    owner_id=BigInteger,
+    is_active=Boolean,
+    last_seq=BigInteger,
+    members_count=Integer,
+    live_messages=BigInteger,
+    pair_low_id=BigInteger,
+    pair_high_id=BigInteger,
+    created_at=_timestamp,
+    updated_at=_timestamp,
+)
+INSERT_CHATS: Final = Query(
+    insert(chats).from_select(
+        [column.name for column in _new_chats.c], select(*_new_chats.c), include_defaults=False
+    )
+)
+
+_grown_chats = json_rows(
+    "grown_chats",
+    id=BigInteger,
+    last_seq=BigInteger,
+    live_messages_change=BigInteger,
+    updated_at=_timestamp,
+)
+GROW_CHATS: Final = Query(
+    update(chats)
+    .values(
+        last_seq=_grown_chats.c.last_seq,
+        live_messages=chats.c.live_messages + _grown_chats.c.live_messages_change,
+        updated_at=_grown_chats.c.updated_at,
+    )
+    .where(chats.c.id == _grown_chats.c.id)
+)
+
+_changed_chats = json_rows(
+    "changed_chats",
+    id=BigInteger,
+    type=String,
+    title=String,
+    description=Text,
+    photo_url=Text,
+    owner_id=BigInteger,
+    is_active=Boolean,
+    members_count=Integer,
+)
+CHANGE_CHATS: Final = Query(
+    update(chats)
+    .values({column.name: column for column in _changed_chats.c if column.name != "id"})
+    .where(chats.c.id == _changed_chats.c.id)
+)
+
+_members = json_rows(
+    "member_rows",
+    chat_id=BigInteger,
+    user_id=BigInteger,
+    role=String,
+    read_seq=BigInteger,
+    read_message_id=BigInteger,
+    joined_at=_timestamp,
+)
+_put_members = upsert(members).from_select(
+    [column.name for column in _members.c], select(*_members.c), include_defaults=False
+)
+PUT_MEMBERS: Final = Query(
+    _put_members.on_conflict_do_update(
+        index_elements=[members.c.chat_id, members.c.user_id],
+        set_={
+            name: _put_members.excluded[name]
+            for name in ("role", "read_seq", "read_message_id", "joined_at")
+        },
+    )
+)
+
+_gone_members = json_rows("gone_members", chat_id=BigInteger, user_id=BigInteger)
+DELETE_MEMBERS: Final = Query(
+    delete(members).where(
+        and_(
+            members.c.chat_id == _gone_members.c.chat_id,
+            members.c.user_id == _gone_members.c.user_id,
+        )
+    )
+)
+
+_cursors = json_rows(
+    "cursors",
+    chat_id=BigInteger,
+    user_id=BigInteger,
+    read_seq=BigInteger,
+    read_message_id=BigInteger,
+)
+MOVE_CURSORS: Final = Query(
+    update(members)
+    .values(read_seq=_cursors.c.read_seq, read_message_id=_cursors.c.read_message_id)
+    .where(and_(members.c.chat_id == _cursors.c.chat_id, members.c.user_id == _cursors.c.user_id))
+)
+
+_new_messages = json_rows(
+    "new_messages",
+    chat_id=BigInteger,
+    id=BigInteger,
+    seq=BigInteger,
+    sender_id=BigInteger,
+    text=Text,
+    message_type=String,
+    reply_to_message_id=BigInteger,
+    media_id=String,
+    forward_from_user_id=BigInteger,
+    forward_from_chat_id=BigInteger,
+    client_msg_id=String,
+    is_edited=Boolean,
+    is_deleted=Boolean,
+    updated_at=_timestamp,
+)
+INSERT_MESSAGES: Final = Query(
+    insert(messages).from_select(
+        [*(column.name for column in _new_messages.c), "created_at"],
+        select(*_new_messages.c, _at),
+        include_defaults=False,
+    )
+)
+
+_changed_messages = json_rows(
+    "changed_messages",
+    chat_id=BigInteger,
+    id=BigInteger,
+    text=Text,
+    is_edited=Boolean,
+    is_deleted=Boolean,
+)
+CHANGE_MESSAGES: Final = Query(
+    update(messages)
+    .values(
+        text=_changed_messages.c.text,
+        media_id=case((_changed_messages.c.is_deleted, null()), else_=messages.c.media_id),
+        is_edited=_changed_messages.c.is_edited,
+        is_deleted=_changed_messages.c.is_deleted,
+        updated_at=_at,
+    )
+    .where(
+        and_(
+            messages.c.chat_id == _changed_messages.c.chat_id,
+            messages.c.id == _changed_messages.c.id,
+        )
+    )
+)
+
+_events = json_rows(
+    "event_rows",
+    chat_id=BigInteger,
+    seq=BigInteger,
+    type=SmallInteger,
+    actor_id=BigInteger,
+    message_id=BigInteger,
+    data=JSONB,
+)
+INSERT_EVENTS: Final = Query(
+    insert(events).from_select(
+        [*(column.name for column in _events.c), "at"],
+        select(*_events.c, _at),
+        include_defaults=False,
+    )
+)
