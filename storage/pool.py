@@ -186,7 +186,6 @@ class Pool:
         except trio.TooSlowError as error:
             raise Unavailable("PostgreSQL did not accept a connection in time") from error
         self.counters.connects += 1
-        connection.counters = self.counters
         timeout_ms = round(options.statement_timeout_seconds * 1000)
         settings = (
             f"SELECT set_config('statement_timeout', '{timeout_ms}', false),"
@@ -201,6 +200,8 @@ class Pool:
         if reply.lost is not None or connection.closed or not connection.is_idle:
             connection.finish()
             raise Unavailable("PostgreSQL hung up on a new connection") from reply.lost
+        # From here on: what it took to connect is nobody's query.
+        connection.counters = self.counters
         return connection
 
     def close(self) -> None:
