@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from actors.chat.ports import ChatMessage
 from actors.delivery.fanout import Fanout
 from actors.runtime import ActorRef, ActorSystem
 from actors.system import CHAT, USER
+from actors.user.ports import UserMessage
 from aeon.config import Settings
 from aeon.limits import Limiter
 from aeon.logins import Logins
@@ -45,10 +47,10 @@ class Services:
     now: Callable[[], datetime] = _utc_now
     """The edge's clock, in UTC. Events carry PostgreSQL's time instead."""
 
-    def chat(self, chat_id: ChatId) -> ActorRef:
+    def chat(self, chat_id: ChatId) -> ActorRef[ChatMessage]:
         """Give the ref of a chat's actor; it starts with the first message."""
         return self.system.ref(CHAT, chat_id)
 
-    def user(self, user_id: UserId) -> ActorRef:
+    def user(self, user_id: UserId) -> ActorRef[UserMessage]:
         """Give the ref of a person's actor."""
         return self.system.ref(USER, user_id)

@@ -1,4 +1,4 @@
-"""What each command does: its fields, the use case it runs, what its ack carries."""
+"""What each command does: its fields, its rate, the use case it runs, what its ack carries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from actors.chat.ports import SetTyping
 from actors.delivery.session import Session
 from aeon.auth.principal import Principal
-from aeon.auth.rates import check_rate
 from aeon.errors import EdgeError
 from aeon.limits import Kind
 from aeon.services import Services
@@ -49,6 +48,7 @@ class Command:
 
     model: type[BaseModel]
     run: Run
+    rate: Kind | None = None
 
 
 async def _ping(_context: Context, _command: requests.PingCommand) -> Fields:
@@ -56,20 +56,12 @@ async def _ping(_context: Context, _command: requests.PingCommand) -> Fields:
 
 
 async def _send(context: Context, command: requests.SendMessageInput) -> Fields:
-    sent = await messages.send_message(
-        context.services, context.principal, ChatId(command.chat_id), command
-    )
+    sent = await messages.send_message(context.services, context.principal, command)
     return _message_fields(sent)
 
 
 async def _forward(context: Context, command: requests.ForwardMessageInput) -> Fields:
-    sent = await messages.forward_message(
-        context.services,
-        context.principal,
-        MessageId(command.message_id),
-        ChatId(command.chat_id),
-        command.client_msg_id,
-    )
+    sent = await messages.forward_message(context.services, context.principal, command)
     return _message_fields(sent)
 
 
@@ -81,10 +73,10 @@ async def _edit(context: Context, command: requests.EditMessageCommand) -> Field
 
 
 async def _delete(context: Context, command: requests.DeleteMessageCommand) -> Fields:
-    deleted = await messages.delete_message(
+    seq = await messages.delete_message(
         context.services, context.principal, MessageId(command.message_id)
     )
-    return {"seq": deleted.seq}
+    return {"seq": seq}
 
 
 async def _mark_read(context: Context, command: requests.MarkReadCommand) -> Fields:
@@ -96,7 +88,6 @@ async def _mark_read(context: Context, command: requests.MarkReadCommand) -> Fie
 
 
 async def _typing(context: Context, command: requests.TypingCommand) -> Fields:
-    check_rate(context.services, context.principal, Kind.TYPING)
     chat = context.services.chat(ChatId(command.chat_id))
     notice = SetTyping(user_id=context.principal.user.id, is_typing=command.is_typing)
     await chat.ask(notice, timeout_seconds=ASK_SECONDS)
@@ -119,7 +110,6 @@ async def _leave(context: Context, command: requests.ChatCommand) -> Fields:
 
 async def _position(context: Context, chat_id: ChatId) -> Seq:
     """Say how far a chat's log goes, to one of its members."""
-    check_rate(context.services, context.principal, Kind.READ)
     async with context.services.database.connection() as conn:
         position = await chats.get_position(conn, chat_id, context.principal.user_id)
     if position is None:
@@ -128,7 +118,6 @@ async def _position(context: Context, chat_id: ChatId) -> Seq:
 
 
 async def _resume(context: Context, command: requests.ResumeCommand) -> Fields:
-    check_rate(context.services, context.principal, Kind.READ)
     cursors = {ChatId(chat_id): Seq(seq) for chat_id, seq in command.cursors.items()}
     report = await context.resume.run(cursors)
     return {
@@ -152,15 +141,15 @@ def _message_fields(sent: messages.SentMessage) -> Fields:
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
     {
         "ping": Command(requests.PingCommand, _ping),
-        "send_message": Command(requests.SendMessageInput, _send),
-        "edit_message": Command(requests.EditMessageCommand, _edit),
-        "delete_message": Command(requests.DeleteMessageCommand, _delete),
-        "forward_message": Command(requests.ForwardMessageInput, _forward),
-        "mark_read": Command(requests.MarkReadCommand, _mark_read),
-        "typing": Command(requests.TypingCommand, _typing),
-        "join_chat": Command(requests.ChatCommand, _join),
-        "leave_chat": Command(requests.ChatCommand, _leave),
-        "resume": Command(requests.ResumeCommand, _resume),
+        "send_message": Command(requests.SendMessageInput, _send, Kind.SEND),
+        "edit_message": Command(requests.EditMessageCommand, _edit, Kind.CHANGE),
+        "delete_message": Command(requests.DeleteMessageCommand, _delete, Kind.CHANGE),
+        "forward_message": Command(requests.ForwardMessageInput, _forward, Kind.SEND),
+        "mark_read": Command(requests.MarkReadCommand, _mark_read, Kind.CHANGE),
+        "typing": Command(requests.TypingCommand, _typing, Kind.TYPING),
+        "join_chat": Command(requests.ChatCommand, _join, Kind.READ),
+        "leave_chat": Command(requests.ChatCommand, _leave, Kind.READ),
+        "resume": Command(requests.ResumeCommand, _resume, Kind.READ),
     }
 )
 """The protocol's commands by type."""

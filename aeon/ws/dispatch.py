@@ -1,7 +1,7 @@
 """Dispatch: one frame in, at most one reply out.
 
 A frame is checked in this order, and each fault has its own code: it is JSON, an object, of a
-known type, with valid fields. Then the same use case runs that REST runs, rate limit included.
+known type, with valid fields, within the rate. Then the same use case runs that REST runs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from aeon.auth.rates import check_rate
 from aeon.errors import EdgeError, FieldFault, InvalidInput, describe
 from aeon.wire import frames
 from aeon.wire.requests import PingCommand, field_errors
@@ -50,6 +51,8 @@ class Dispatcher:
             command_type, command = _find(frame)
             fields = _validate(command.model, frame)
             self._bad_frames = max(0, self._bad_frames - 1)
+            if command.rate is not None:
+                check_rate(self._context.services, self._context.principal, command.rate)
             ack = await command.run(self._context, fields)
         # The one place where a command's failure becomes its answer.
         except Exception as error:  # noqa: BLE001
