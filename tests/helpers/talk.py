@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import trio
 
@@ -65,6 +66,7 @@ class Talk:
                 type=ChatType.GROUP,
                 title=title,
                 member_ids=others,
+                repeat_window=timedelta(0),
             )
         )
         return chat_id
