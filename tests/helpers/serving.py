@@ -46,7 +46,7 @@ class Running:
     async def at_rest(self, within_seconds: float = 3.0) -> None:
         """Wait until nothing of any client is left: no connection, no WebSocket, no task."""
         with trio.move_on_after(within_seconds):
-            while not self._is_at_rest():
+            while not self._is_at_rest():  # noqa: ASYNC110 - Trio has no event for a task's end
                 await trio.sleep(0.01)
         statistics = self.listening.statistics()
         assert (statistics.connections, statistics.websockets, statistics.addresses) == (0, 0, 0)
@@ -61,7 +61,12 @@ def make_app(running: list[Running] | None = None) -> QuartTrio:
     """An application with a route of each kind; it keeps nothing."""
     app = QuartTrio(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
+    _add_pages(app)
+    _add_websockets(app, running)
+    return app
 
+
+def _add_pages(app: QuartTrio) -> None:
     @app.get("/")
     async def index() -> str:
         return "served"
@@ -83,6 +88,8 @@ def make_app(running: list[Running] | None = None) -> QuartTrio:
     async def unread() -> str:
         return "not read"
 
+
+def _add_websockets(app: QuartTrio, running: list[Running] | None) -> None:
     @app.websocket("/ws")
     async def talk() -> None:
         """Echo, by the application's own way of sending."""
@@ -109,8 +116,6 @@ def make_app(running: list[Running] | None = None) -> QuartTrio:
         for _ in range(count):
             transport.send_nowait((b"y" * 1000,))
         await websocket.receive()
-
-    return app
 
 
 @asynccontextmanager

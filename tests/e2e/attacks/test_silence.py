@@ -48,19 +48,19 @@ async def test_peer_that_answers_pings_stays(server: Running) -> None:
 async def test_reader_that_stops_during_shutdown() -> None:
     """Hypercorn 0.18 waits for it for ever, because its writes are shielded."""
     patient = replace(IMPATIENT, send_stall_seconds=60, heartbeat_seconds=60)
-    async with serving(limits=patient, graceful_seconds=0.5) as server:
-        async with (
-            connected(server.port, receive_buffer_bytes=4096) as reader,
-            connected(server.port, receive_buffer_bytes=4096) as downloader,
-        ):
-            await reader.handshake("/flood/5000")
-            await downloader.send(get("/big/9000000"))
-            await downloader.head()
-            started = trio.current_time()
-            server.stop.set()
-            with trio.fail_after(3):
-                await server.stopped.wait()
-            assert trio.current_time() - started < 1.5
+    async with (
+        serving(limits=patient, graceful_seconds=0.5) as server,
+        connected(server.port, receive_buffer_bytes=4096) as reader,
+        connected(server.port, receive_buffer_bytes=4096) as downloader,
+    ):
+        await reader.handshake("/flood/5000")
+        await downloader.send(get("/big/9000000"))
+        await downloader.head()
+        started = trio.current_time()
+        server.stop.set()
+        with trio.fail_after(3):
+            await server.stopped.wait()
+        assert trio.current_time() - started < 1.5
 
 
 async def test_websocket_flood_that_nobody_reads_is_cut_off_and_forgotten(server: Running) -> None:

@@ -1,0 +1,129 @@
+"""Connections: server memory per quiet WebSocket, and what a handshake costs.
+
+The clients are a process of their own. The application is the smallest there is: it accepts and
+waits for a message, so what is measured is the server, Quart and the transport.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from subprocess import PIPE
+
+import trio
+from quart import websocket
+from quart_trio import QuartTrio
+from rich.console import Console
+
+from aeon.bench.fanout import CLIENT
+from aeon.server import Config, Listening, serve
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsResult:
+    """What connections cost the server."""
+
+    connections: int
+    bytes_per_connection: int
+    """Growth of the resident set, the kernel's socket buffers not included."""
+    handshakes_per_second: int
+    """By the wall clock, all clients at once."""
+    us_per_handshake: float
+    """Server CPU time, TCP and HTTP included."""
+    us_per_hang_up: float
+
+
+async def measure(connections: int) -> ConnectionsResult:
+    """Open that many WebSockets at once, weigh them, and let them go."""
+    async with _server() as listening:
+        # The first ones pay for imports, caches and arenas.
+        async with _clients(listening, max(50, connections // 10)):
+            pass
+        before = _resident_bytes()
+        cpu, wall = time.process_time(), time.perf_counter()
+        async with _clients(listening, connections):
+            opened_cpu, opened_wall = time.process_time() - cpu, time.perf_counter() - wall
+            gc.collect()
+            grown = _resident_bytes() - before
+            cpu = time.process_time()
+        closed_cpu = time.process_time() - cpu
+    return ConnectionsResult(
+        connections=connections,
+        bytes_per_connection=grown // connections,
+        handshakes_per_second=int(connections / opened_wall),
+        us_per_handshake=round(opened_cpu / connections * 1e6, 1),
+        us_per_hang_up=round(closed_cpu / connections * 1e6, 1),
+    )
+
+
+@asynccontextmanager
+async def _server() -> AsyncIterator[Listening]:
+    app = QuartTrio(__name__)
+
+    @app.websocket("/ws")
+    async def wait() -> None:
+        await websocket.accept()
+        await websocket.receive()
+
+    config = Config()
+    config.bind = ["127.0.0.1:0"]
+    config.backlog = 4096
+    config.errorlog = None
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+
+        async def run(task_status: trio.TaskStatus[Listening]) -> None:
+            await serve(app, config, shutdown=stop, task_status=task_status)
+
+        yield await nursery.start(run)
+        stop.set()
+
+
+@asynccontextmanager
+async def _clients(listening: Listening, count: int) -> AsyncIterator[None]:
+    """Hold WebSockets open for the time of the block; at its end they have gone."""
+    port = listening.url.rpartition(":")[2]
+    client = await trio.lowlevel.open_process([*CLIENT, port, str(count)], stdout=PIPE)
+    assert client.stdout is not None
+    try:
+        assert await client.stdout.receive_some() == b"ready\n"
+        yield
+    finally:
+        client.kill()
+        with trio.fail_after(30, shield=True):
+            await client.wait()
+            while listening.statistics().connections:  # noqa: ASYNC110 - others' hanging up
+                await trio.sleep(0.01)
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def run(*, connections: int = 2000, as_json: bool = False) -> None:
+    """Measure and print.
+
+    Args:
+        connections: how many at once; the process's limit of open files has to allow them.
+        as_json: print a JSON object in place of lines.
+    """
+    result = trio.run(measure, connections)
+    console = Console()
+    if as_json:
+        console.print_json(json.dumps(asdict(result)))
+        return
+    console.print(f"{result.connections} quiet WebSockets")
+    console.print(f"  memory      {result.bytes_per_connection / 1000:.1f} kB each")
+    console.print(f"  handshakes  {result.handshakes_per_second} a second")
+    console.print(f"              {result.us_per_handshake} us of CPU each")
+    console.print(f"  hanging up  {result.us_per_hang_up} us of CPU each")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,308 @@
+"""Fan-out: what one event to every member of a chat costs the server, by three ways of sending.
+
+- ``quart``: ``await websocket.send(text)`` for each member, on Hypercorn as it comes;
+- ``bare``: a loop of non-blocking ``socket.send`` calls of ready frames, as the limit;
+- ``transport``: ``send_nowait`` of ready frames on this server.
+
+The receivers are a process of their own; only this process's CPU time counts. All ways run
+one after the other in the same run, in single events and in commits of ten.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass
+from subprocess import PIPE
+from typing import Final
+
+import hypercorn.trio
+import trio
+from quart import websocket
+from quart.wrappers import Websocket
+from quart_trio import QuartTrio
+from rich.console import Console
+from rich.table import Table
+
+from aeon.bench.fanout_client import payload
+from aeon.net.frames import text_frames
+from aeon.server import Config, Listening, Transport, current_transport, serve
+
+PACED_WRITES_PER_SECOND: Final = 30_000
+"""Socket writes offered per second: few enough for the receiving process to keep up, so that
+every write finds an empty socket."""
+BURST: Final = 10
+CLIENT: Final = [sys.executable, "-m", "aeon.bench.fanout_client"]
+
+
+@dataclass(frozen=True, slots=True)
+class FanoutResult:
+    """One way of sending, one size of chat, one size of commit."""
+
+    way: str
+    members: int
+    events_per_commit: int
+    deliveries: int
+    us_per_delivery: float
+    """Server CPU time per event and member."""
+    deliveries_per_cpu_second: int
+    deliveries_per_second: int
+    """By the wall clock, as offered; ``quart`` runs as fast as it can, the others are paced."""
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Members on one kind of server."""
+
+    port: int
+    send: Callable[[tuple[bytes, ...]], Awaitable[None]]
+    """Send one commit's events to every member."""
+    count: Callable[[], int]
+    """How many members are there."""
+    close: Callable[[], None]
+    """Hang up on everybody, behind what was sent."""
+
+
+Open = Callable[[], AbstractAsyncContextManager[Room]]
+
+
+async def measure(members: Sequence[int], seconds: float) -> list[FanoutResult]:
+    """Run every way for each size of chat, ``seconds`` each."""
+    results: list[FanoutResult] = []
+    for count in members:
+        for events in (1, BURST):
+            for way, opened in WAYS.items():
+                rate = None if way == "quart" else PACED_WRITES_PER_SECOND
+                results.append(await _run(way, opened, count, events, seconds, rate))
+        capacity = next(r for r in results if (r.way, r.members) == ("transport", count))
+        half = capacity.deliveries_per_cpu_second // 2
+        results.append(await _run("transport, half load", open_transport, count, 1, seconds, half))
+    return results
+
+
+async def _run(
+    way: str, opened: Open, members: int, events: int, seconds: float, writes_per_second: int | None
+) -> FanoutResult:
+    pause = members / writes_per_second if writes_per_second else 0.0
+    async with opened() as room:
+        client = await trio.lowlevel.open_process(
+            [*CLIENT, str(room.port), str(members)], stdout=PIPE
+        )
+        assert client.stdout is not None
+        assert await client.stdout.receive_some() == b"ready\n"
+        with trio.fail_after(10):
+            while room.count() < members:  # noqa: ASYNC110 - the members come from outside
+                await trio.sleep(0.01)
+        rounds, cpu_seconds, wall_seconds = await _send_rounds(room, events, seconds, pause)
+        room.close()
+        output = b"".join([bytes(chunk) async for chunk in client.stdout])
+        await client.wait()
+    received = json.loads(output)
+    deliveries = rounds * members * events
+    if received["frames"] != deliveries:
+        raise RuntimeError(f"{way}: sent {deliveries} frames, {received['frames']} arrived")
+    return FanoutResult(
+        way=way,
+        members=members,
+        events_per_commit=events,
+        deliveries=deliveries,
+        us_per_delivery=round(cpu_seconds / deliveries * 1e6, 2),
+        deliveries_per_cpu_second=int(deliveries / cpu_seconds),
+        deliveries_per_second=int(deliveries / wall_seconds),
+        **{f"{name}_ms": value for name, value in received["ms"].items()},
+    )
+
+
+async def _send_rounds(
+    room: Room, events: int, seconds: float, pause_seconds: float
+) -> tuple[int, float, float]:
+    """Send commits for a time: how many, and the CPU and wall time they took."""
+    started = due = trio.current_time()
+    cpu_before = time.process_time()
+    rounds = 0
+    while trio.current_time() < started + seconds:
+        await room.send(tuple(payload(time.monotonic_ns()) for _ in range(events)))
+        rounds += 1
+        due += pause_seconds
+        await trio.sleep_until(due)
+    return rounds, time.process_time() - cpu_before, trio.current_time() - started
+
+
+@asynccontextmanager
+async def open_bare() -> AsyncIterator[Room]:
+    """Sockets in a list, and a loop of ``send``."""
+    members: list[socket.socket] = []
+    listener = trio.socket.socket()
+    await listener.bind(("127.0.0.1", 0))
+    listener.listen(1000)
+
+    async def accept() -> None:
+        while True:
+            sock, _ = await listener.accept()
+            await sock.recv(4096)
+            await sock.send(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            member = socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+            sock.close()
+            member.setblocking(False)
+            member.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            members.append(member)
+
+    async def send(payloads: tuple[bytes, ...]) -> None:
+        frames = [text_frames((payload,)) for payload in payloads]
+        for member in members:
+            for frame in frames:
+                left = frame
+                while left:
+                    try:
+                        left = left[member.send(left) :]
+                    except BlockingIOError:
+                        await trio.lowlevel.wait_writable(member)
+
+    def close() -> None:
+        for member in members:
+            member.close()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept)
+        yield Room(listener.getsockname()[1], send, lambda: len(members), close)
+        nursery.cancel_scope.cancel()
+    listener.close()
+
+
+@asynccontextmanager
+async def open_quart() -> AsyncIterator[Room]:
+    """Quart's own way, on Hypercorn as it comes."""
+    members: list[Websocket] = []
+    over = trio.Event()
+    app = QuartTrio(__name__)
+
+    @app.websocket("/ws")
+    async def join() -> None:
+        await websocket.accept()
+        members.append(websocket._get_current_object())  # type: ignore[attr-defined]  # a proxy
+        await over.wait()
+
+    async def send(payloads: tuple[bytes, ...]) -> None:
+        texts = [payload.decode() for payload in payloads]
+        for member in members:
+            for text in texts:
+                await member.send(text)
+
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+
+        async def run(task_status: trio.TaskStatus[list[str]]) -> None:
+            await hypercorn.trio.serve(
+                app,
+                _config(),
+                shutdown_trigger=stop.wait,
+                task_status=task_status,
+            )
+
+        urls: list[str] = await nursery.start(run)
+        yield Room(_port(urls[0]), send, lambda: len(members), over.set)
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_transport() -> AsyncIterator[Room]:
+    """Ready frames through this server's transport."""
+    members: list[Transport] = []
+    over = trio.Event()
+    app = QuartTrio(__name__)
+
+    @app.websocket("/ws")
+    async def join() -> None:
+        await websocket.accept()
+        transport = current_transport()
+        members.append(transport)
+        await over.wait()
+        await transport.wait_drained()
+        transport.abort()
+
+    async def send(payloads: tuple[bytes, ...]) -> None:
+        for member in members:
+            while not member.send_nowait(payloads):
+                await member.wait_drained()
+
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+
+        async def run(task_status: trio.TaskStatus[Listening]) -> None:
+            await serve(app, _config(), shutdown=stop, task_status=task_status)
+
+        listening: Listening = await nursery.start(run)
+        yield Room(_port(listening.url), send, lambda: len(members), over.set)
+        stop.set()
+
+
+WAYS: Final[dict[str, Open]] = {
+    "quart": open_quart,
+    "bare": open_bare,
+    "transport": open_transport,
+}
+
+
+def run(*, members: str = "100,500", seconds: float = 2.0, as_json: bool = False) -> None:
+    """Measure and print.
+
+    Args:
+        members: sizes of the chat, as ``100,500``.
+        seconds: how long each of the ways sends.
+        as_json: print a JSON array in place of a table.
+    """
+    results = trio.run(measure, [int(count) for count in members.split(",")], seconds)
+    console = Console(width=110)
+    if as_json:
+        console.print_json(json.dumps([asdict(result) for result in results]))
+        return
+    table = Table(title="Fan-out: server CPU per delivery, latency to the receiving process")
+    for name in ("way", "members", "events", "us", "per CPU s", "x quart", "x bare"):
+        table.add_column(name, justify="left" if name == "way" else "right")
+    for name in ("p50 ms", "p95 ms", "p99 ms", "max ms"):
+        table.add_column(name, justify="right")
+    for result in results:
+        table.add_row(*_cells(result, results))
+    console.print(table)
+
+
+def _cells(result: FanoutResult, results: list[FanoutResult]) -> list[str]:
+    def ratio(way: str) -> str:
+        key = (way, result.members, 1)
+        other = next(r for r in results if (r.way, r.members, r.events_per_commit) == key)
+        return f"{result.deliveries_per_cpu_second / other.deliveries_per_cpu_second:.2f}"
+
+    return [
+        result.way,
+        str(result.members),
+        str(result.events_per_commit),
+        f"{result.us_per_delivery:.2f}",
+        f"{result.deliveries_per_cpu_second:,}",
+        ratio("quart"),
+        ratio("bare"),
+        *(f"{ms:.2f}" for ms in (result.p50_ms, result.p95_ms, result.p99_ms, result.max_ms)),
+    ]
+
+
+def _config() -> Config:
+    config = Config()
+    config.bind = ["127.0.0.1:0"]
+    config.backlog = 1000
+    config.errorlog = None
+    return config
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+if __name__ == "__main__":
+    run()
