@@ -54,6 +54,7 @@ class FakeAppender:
             chat = ChatFacts(id=command.chat_id, batch=facts)
         facts.chats[command.chat_id] = chat
         source = getattr(command, "forward_message_id", None)
+        facts.readable.clear()
         if source is not None and self._can_read(source, command.actor_id):
             facts.readable.add((source, command.actor_id))
         facts.now += timedelta(milliseconds=1)

@@ -1,0 +1,491 @@
+"""The rules, one by one, without a database."""
+
+from datetime import timedelta
+from itertools import product
+
+import pytest
+
+from storage.commands import (
+    AlreadyExists,
+    AnyCommand,
+    Committed,
+    Duplicate,
+    Outcome,
+    Rejected,
+    RejectReason,
+    Unchanged,
+)
+from storage.events import (
+    ChatCreated,
+    ChatDeleted,
+    ChatUpdated,
+    MemberAdded,
+    MemberRemoved,
+    MemberUpdated,
+    MessageSent,
+)
+from storage.records import ChatType, MediaRecord, Role
+from tests.helpers.commands import (
+    add,
+    close,
+    create,
+    delete,
+    edit,
+    promote,
+    read,
+    remove,
+    send,
+    update,
+)
+from tests.helpers.fake_appender import FakeAppender
+
+OWNER, ADMIN, MEMBER, OTHER, STRANGER, NOBODY = 1, 2, 3, 4, 9, 99
+GROUP, CHANNEL, PAIR, NOTES, ELSEWHERE = 10, 20, 30, 40, 50
+REASONS = RejectReason
+
+
+@pytest.fixture
+async def world() -> FakeAppender:
+    """A group, a channel, a pair's private chat, notes, and a chat of others."""
+    fake = FakeAppender(range(1, 10))
+    for chat, type_ in ((GROUP, ChatType.GROUP), (CHANNEL, ChatType.CHANNEL)):
+        await fake.append([create(chat, OWNER, ADMIN, MEMBER, OTHER, type=type_)])
+        await fake.append([promote(chat, OWNER, ADMIN, Role.ADMIN)])
+    await fake.append([create(PAIR, OWNER, MEMBER, type=ChatType.PRIVATE)])
+    await fake.append([create(NOTES, OWNER, type=ChatType.PRIVATE)])
+    await fake.append([create(ELSEWHERE, OTHER, STRANGER)])
+    return fake
+
+
+async def one(world: FakeAppender, command: AnyCommand) -> Outcome:
+    (outcome,) = await world.append([command])
+    return outcome
+
+
+async def reason(world: FakeAppender, command: AnyCommand) -> RejectReason | None:
+    outcome = await one(world, command)
+    return outcome.reason if isinstance(outcome, Rejected) else None
+
+
+async def sent(world: FakeAppender, command: AnyCommand) -> MessageSent:
+    outcome = await one(world, command)
+    assert isinstance(outcome, Committed), outcome
+    assert isinstance(outcome.event, MessageSent)
+    return outcome.event
+
+
+RIGHTS = {
+    # What is done, and who may do it.
+    "post in a group": (lambda who: send(GROUP, who), {OWNER, ADMIN, MEMBER}),
+    "post in a channel": (lambda who: send(CHANNEL, who), {OWNER, ADMIN}),
+    "read": (lambda who: read(GROUP, who), {OWNER, ADMIN, MEMBER}),
+    "rename": (lambda who: update(GROUP, who, title="x"), {OWNER, ADMIN}),
+    "close": (lambda who: close(GROUP, who), {OWNER}),
+    "add": (lambda who: add(GROUP, who, 8), {OWNER, ADMIN}),
+    "add an admin": (lambda who: add(GROUP, who, 8, role=Role.ADMIN), {OWNER}),
+    "remove a member": (lambda who: remove(GROUP, who, OTHER), {OWNER, ADMIN}),
+    "remove an admin": (lambda who: remove(GROUP, who, ADMIN), {OWNER, ADMIN}),
+    "remove the owner": (lambda who: remove(GROUP, who, OWNER), set()),
+    "promote": (lambda who: promote(GROUP, who, OTHER, Role.ADMIN), {OWNER}),
+    "hand over": (lambda who: promote(GROUP, who, OTHER, Role.OWNER), {OWNER}),
+    "demote an admin": (lambda who: promote(GROUP, who, ADMIN, Role.MEMBER), {OWNER}),
+}
+
+
+@pytest.mark.parametrize(
+    ("deed", "who"), list(product(RIGHTS, (OWNER, ADMIN, MEMBER, STRANGER, NOBODY)))
+)
+async def test_rights(world: FakeAppender, deed: str, who: int) -> None:
+    command, allowed = RIGHTS[deed]
+    outcome = await one(world, command(who))
+
+    assert (not isinstance(outcome, Rejected)) == (who in allowed)
+    if isinstance(outcome, Rejected) and who in (STRANGER, NOBODY):
+        assert outcome.reason is REASONS.NOT_A_MEMBER
+
+
+@pytest.mark.parametrize("deed", RIGHTS)
+async def test_a_stranger_can_not_tell_whether_a_chat_exists(
+    world: FakeAppender, deed: str
+) -> None:
+    command = RIGHTS[deed][0](STRANGER)
+    nowhere = type(command)(
+        **{
+            name: getattr(command, name)
+            for cls in type(command).__mro__
+            for name in getattr(cls, "__slots__", ())
+        }
+        | {"chat_id": 777}
+    )
+
+    assert await one(world, command) == await one(world, nowhere)
+
+
+@pytest.mark.parametrize("deed", [deed for deed in RIGHTS if deed != "close"])
+async def test_a_closed_chat_refuses_every_write(world: FakeAppender, deed: str) -> None:
+    for chat in (GROUP, CHANNEL):
+        assert await reason(world, close(chat, OWNER)) is None
+
+    assert await reason(world, RIGHTS[deed][0](OWNER)) is REASONS.CHAT_DELETED
+
+
+async def test_closing_twice_changes_nothing(world: FakeAppender) -> None:
+    first = await one(world, close(GROUP, OWNER))
+
+    assert isinstance(first, Committed)
+    assert isinstance(first.event, ChatDeleted)
+    assert await one(world, close(GROUP, OWNER)) == Unchanged()
+    assert await reason(world, close(GROUP, ADMIN)) is REASONS.NOT_ALLOWED
+
+
+class TestMessages:
+    async def test_a_key_sent_again_is_answered_with_the_first_message(
+        self, world: FakeAppender
+    ) -> None:
+        first = await sent(world, send(GROUP, MEMBER, "one", client_msg_id="k"))
+
+        assert await one(world, send(GROUP, MEMBER, "two", client_msg_id="k")) == Duplicate(first)
+
+    async def test_the_key_belongs_to_its_sender(self, world: FakeAppender) -> None:
+        await sent(world, send(GROUP, MEMBER, client_msg_id="k"))
+
+        await sent(world, send(GROUP, OTHER, client_msg_id="k"))
+
+    async def test_the_key_in_another_chat_is_refused(self, world: FakeAppender) -> None:
+        await sent(world, send(GROUP, MEMBER, client_msg_id="k"))
+
+        command = send(PAIR, MEMBER, client_msg_id="k")
+        assert await reason(world, command) is REASONS.CLIENT_MSG_ID_REUSED
+
+    async def test_one_who_left_still_gets_the_answer_to_a_retry(self, world: FakeAppender) -> None:
+        first = await sent(world, send(GROUP, MEMBER, client_msg_id="k"))
+        await one(world, remove(GROUP, MEMBER, MEMBER))
+
+        assert await one(world, send(GROUP, MEMBER, client_msg_id="k")) == Duplicate(first)
+        assert await reason(world, send(GROUP, MEMBER)) is REASONS.NOT_A_MEMBER
+
+    async def test_a_duplicate_shows_the_message_as_it_stands(self, world: FakeAppender) -> None:
+        first = await sent(world, send(GROUP, MEMBER, "secret", client_msg_id="k"))
+        await one(world, delete(GROUP, MEMBER, first.message.id))
+
+        again = await one(world, send(GROUP, MEMBER, "secret", client_msg_id="k"))
+        assert isinstance(again, Duplicate)
+        assert isinstance(again.event, MessageSent)
+        assert again.event.message.is_deleted
+        assert again.event.message.text is None
+
+    async def test_a_reply_points_into_the_same_chat(self, world: FakeAppender) -> None:
+        here = (await sent(world, send(GROUP, MEMBER))).message.id
+        there = (await sent(world, send(PAIR, MEMBER))).message.id
+
+        reply = await sent(world, send(GROUP, OTHER, reply_to_message_id=here))
+        assert reply.message.reply_to_message_id == here
+        for target in (there, 12345):
+            command = send(GROUP, MEMBER, reply_to_message_id=target)
+            assert await reason(world, command) is REASONS.REPLY_NOT_FOUND
+
+    async def test_no_reply_to_a_deleted_message(self, world: FakeAppender) -> None:
+        gone = (await sent(world, send(GROUP, MEMBER))).message.id
+        await one(world, delete(GROUP, MEMBER, gone))
+
+        command = send(GROUP, MEMBER, reply_to_message_id=gone)
+        assert await reason(world, command) is REASONS.REPLY_NOT_FOUND
+
+    async def test_only_ones_own_media(self, world: FakeAppender) -> None:
+        world.facts.media["m"] = media("m", uploader=MEMBER)
+
+        event = await sent(world, send(GROUP, MEMBER, None, media_id="m"))
+        assert event.message.message_type == "photo"
+        assert event.message.media is not None
+        for who, name in ((OTHER, "m"), (MEMBER, "unknown")):
+            command = send(GROUP, who, None, media_id=name)
+            assert await reason(world, command) is REASONS.MEDIA_NOT_FOUND
+
+    async def test_a_forward_copies_content_and_origin(self, world: FakeAppender) -> None:
+        source = await sent(world, send(GROUP, OTHER, "words"))
+        copy = await sent(world, send(PAIR, MEMBER, None, forward_message_id=source.message.id))
+        again = await sent(world, send(GROUP, OWNER, None, forward_message_id=copy.message.id))
+
+        for event in (copy, again):
+            assert event.message.text == "words"
+            assert event.message.forward_from_user_id == OTHER
+            assert event.message.forward_from_chat_id == GROUP
+        assert again.message.sender.id == OWNER
+
+    async def test_a_copy_outlives_its_source(self, world: FakeAppender) -> None:
+        source = await sent(world, send(GROUP, OTHER, "words"))
+        copy = await sent(world, send(PAIR, MEMBER, None, forward_message_id=source.message.id))
+        await one(world, delete(GROUP, OTHER, source.message.id))
+
+        assert world.facts.messages[copy.message.id].text == "words"
+        command = send(PAIR, MEMBER, None, forward_message_id=source.message.id)
+        assert await reason(world, command) is REASONS.MESSAGE_NOT_FOUND
+
+    async def test_no_forward_from_a_chat_one_can_not_read(self, world: FakeAppender) -> None:
+        source = (await sent(world, send(PAIR, MEMBER))).message.id
+
+        for message, refusal in (
+            (source, REASONS.NOT_A_MEMBER),
+            (4242, REASONS.MESSAGE_NOT_FOUND),
+        ):
+            command = send(GROUP, OTHER, None, forward_message_id=message)
+            assert await reason(world, command) is refusal
+
+    @pytest.mark.parametrize("who", [OWNER, ADMIN, OTHER])
+    async def test_only_the_author_edits(self, world: FakeAppender, who: int) -> None:
+        message = (await sent(world, send(GROUP, MEMBER))).message.id
+
+        assert await reason(world, edit(GROUP, who, message)) is REASONS.MESSAGE_NOT_FOUND
+        assert await reason(world, edit(GROUP, MEMBER, message)) is None
+
+    async def test_nobody_edits_words_of_another_in_a_copy(self, world: FakeAppender) -> None:
+        source = await sent(world, send(GROUP, OTHER, "words"))
+        copy = await sent(world, send(PAIR, MEMBER, None, forward_message_id=source.message.id))
+
+        assert await reason(world, edit(PAIR, MEMBER, copy.message.id)) is REASONS.NOT_ALLOWED
+
+    async def test_edits_end_with_their_window(self, world: FakeAppender) -> None:
+        message = (await sent(world, send(GROUP, MEMBER))).message.id
+        window = timedelta(hours=48)
+
+        assert await reason(world, edit(GROUP, MEMBER, message, edit_window=window)) is None
+        world.pass_time(window)
+        late = edit(GROUP, MEMBER, message, edit_window=window)
+        assert await reason(world, late) is REASONS.EDIT_WINDOW_PASSED
+
+    @pytest.mark.parametrize(
+        ("who", "is_allowed"), [(OWNER, True), (ADMIN, True), (MEMBER, True), (OTHER, False)]
+    )
+    async def test_who_deletes(self, world: FakeAppender, who: int, *, is_allowed: bool) -> None:
+        message = (await sent(world, send(GROUP, MEMBER))).message.id
+
+        refusal = await reason(world, delete(GROUP, who, message))
+        assert refusal is (None if is_allowed else REASONS.MESSAGE_NOT_FOUND)
+
+    async def test_what_is_deleted_can_not_be_touched(self, world: FakeAppender) -> None:
+        message = (await sent(world, send(GROUP, MEMBER))).message.id
+        await one(world, delete(GROUP, MEMBER, message))
+
+        assert await reason(world, delete(GROUP, MEMBER, message)) is REASONS.MESSAGE_NOT_FOUND
+        assert await reason(world, edit(GROUP, MEMBER, message)) is REASONS.MESSAGE_NOT_FOUND
+
+    async def test_a_message_is_not_reached_through_another_chat(self, world: FakeAppender) -> None:
+        message = (await sent(world, send(GROUP, MEMBER))).message.id
+
+        for command in (
+            edit(PAIR, MEMBER, message),
+            delete(PAIR, MEMBER, message),
+            read(PAIR, MEMBER, message),
+        ):
+            assert await reason(world, command) is REASONS.MESSAGE_NOT_FOUND
+
+
+class TestReading:
+    async def test_the_cursor_only_moves_forward(self, world: FakeAppender) -> None:
+        first = await sent(world, send(GROUP, OTHER))
+        second = await sent(world, send(GROUP, OTHER))
+
+        assert isinstance(await one(world, read(GROUP, MEMBER, second.message.id)), Committed)
+        assert await one(world, read(GROUP, MEMBER, first.message.id)) == Unchanged()
+        assert await one(world, read(GROUP, MEMBER)) == Unchanged()
+        assert world.facts.chats[GROUP].members[MEMBER].read_seq == second.seq
+
+    async def test_reading_nothing(self, world: FakeAppender) -> None:
+        assert await one(world, read(NOTES, OWNER)) == Unchanged()
+
+    async def test_a_deleted_message_marks_a_place(self, world: FakeAppender) -> None:
+        message = (await sent(world, send(GROUP, OTHER))).message.id
+        await one(world, delete(GROUP, OTHER, message))
+
+        assert isinstance(await one(world, read(GROUP, MEMBER, message)), Committed)
+
+    async def test_what_came_before_joining_is_read(self, world: FakeAppender) -> None:
+        message = (await sent(world, send(GROUP, OTHER))).message.id
+        await one(world, add(GROUP, OWNER, 8))
+
+        assert await one(world, read(GROUP, 8, message)) == Unchanged()
+
+
+class TestCreating:
+    async def test_skips_oneself_repeats_and_unknown_people(self, world: FakeAppender) -> None:
+        outcome = await one(world, create(60, OWNER, OWNER, MEMBER, MEMBER, NOBODY))
+
+        assert isinstance(outcome, Committed)
+        assert isinstance(outcome.event, ChatCreated)
+        assert outcome.event.seq == 1
+        assert [(m.user.id, m.role) for m in outcome.event.members] == [
+            (OWNER, Role.OWNER),
+            (MEMBER, Role.MEMBER),
+        ]
+
+    async def test_a_pair_has_one_private_chat(self, world: FakeAppender) -> None:
+        for who, other in ((OWNER, MEMBER), (MEMBER, OWNER)):
+            command = create(61, who, other, type=ChatType.PRIVATE, title=None)
+            assert await one(world, command) == AlreadyExists(PAIR)
+
+    async def test_closing_it_frees_the_pair(self, world: FakeAppender) -> None:
+        await one(world, close(PAIR, MEMBER))
+
+        outcome = await one(world, create(61, OWNER, MEMBER, type=ChatType.PRIVATE))
+        assert isinstance(outcome, Committed)
+
+    async def test_both_of_a_pair_are_owners(self, world: FakeAppender) -> None:
+        roles = {member.role for member in world.facts.chats[PAIR].members.values()}
+
+        assert roles == {Role.OWNER}
+
+    async def test_a_private_chat_of_three_is_refused(self, world: FakeAppender) -> None:
+        command = create(61, OWNER, MEMBER, OTHER, type=ChatType.PRIVATE)
+
+        assert await reason(world, command) is REASONS.PRIVATE_CHAT_FULL
+
+    async def test_a_repeated_creation_finds_the_first(self, world: FakeAppender) -> None:
+        command = create(61, OWNER, MEMBER, title="Trip")
+        await one(world, command)
+
+        assert await one(world, create(62, OWNER, MEMBER, title="Trip")) == AlreadyExists(
+            command.chat_id
+        )
+        for other in (
+            create(63, OWNER, MEMBER, title="Other"),
+            create(64, OWNER, OTHER, title="Trip"),
+            create(65, MEMBER, OWNER, title="Trip"),
+            create(66, OWNER, MEMBER, title="Trip", type=ChatType.CHANNEL),
+        ):
+            assert isinstance(await one(world, other), Committed)
+
+    async def test_a_chat_in_which_something_happened_is_no_retry(
+        self, world: FakeAppender
+    ) -> None:
+        await one(world, create(61, OWNER, MEMBER, title="Trip"))
+        await one(world, send(61, OWNER))
+
+        assert isinstance(await one(world, create(62, OWNER, MEMBER, title="Trip")), Committed)
+
+    async def test_later_it_is_no_retry(self, world: FakeAppender) -> None:
+        await one(world, create(61, OWNER, MEMBER, title="Trip"))
+        world.pass_time(timedelta(seconds=31))
+
+        assert isinstance(await one(world, create(62, OWNER, MEMBER, title="Trip")), Committed)
+
+    async def test_an_unknown_creator_is_refused(self, world: FakeAppender) -> None:
+        assert await reason(world, create(61, NOBODY)) is REASONS.USER_NOT_FOUND
+
+    async def test_a_taken_id(self, world: FakeAppender) -> None:
+        assert await one(world, create(GROUP, OWNER)) == AlreadyExists(GROUP)
+        assert await reason(world, create(GROUP, MEMBER)) is REASONS.INVALID_DATA
+
+
+class TestProfile:
+    async def test_unchanged(self, world: FakeAppender) -> None:
+        assert await one(world, update(GROUP, OWNER, title="Team")) == Unchanged()
+        assert await one(world, update(GROUP, OWNER)) == Unchanged()
+
+    async def test_the_event_shows_chat_and_members(self, world: FakeAppender) -> None:
+        outcome = await one(world, update(GROUP, OWNER, description="d", photo_url="p"))
+
+        assert isinstance(outcome, Committed)
+        assert isinstance(outcome.event, ChatUpdated)
+        assert (outcome.event.chat.title, outcome.event.chat.description) == ("Team", "d")
+        assert outcome.event.chat.last_seq == outcome.event.seq
+        assert len(outcome.event.members) == 4
+
+    @pytest.mark.parametrize("title", ["", None])
+    async def test_a_group_keeps_a_title(self, world: FakeAppender, title: str | None) -> None:
+        assert await reason(world, update(GROUP, OWNER, title=title)) is REASONS.INVALID_DATA
+        assert await reason(world, update(NOTES, OWNER, title=title)) is None
+
+
+class TestMembership:
+    async def test_refusals_of_adding(self, world: FakeAppender) -> None:
+        for command, refusal in (
+            (add(GROUP, OWNER, NOBODY), REASONS.USER_NOT_FOUND),
+            (add(GROUP, OWNER, MEMBER), REASONS.ALREADY_A_MEMBER),
+            (add(PAIR, OWNER, OTHER), REASONS.PRIVATE_CHAT_FULL),
+            (add(GROUP, OWNER, 8, max_members=4), REASONS.CHAT_FULL),
+            (add(GROUP, OWNER, 8, role=Role.OWNER), REASONS.NOT_ALLOWED),
+        ):
+            assert await reason(world, command) is refusal
+
+    async def test_notes_become_a_group_when_somebody_is_added(self, world: FakeAppender) -> None:
+        outcome = await one(world, add(NOTES, OWNER, MEMBER))
+
+        assert isinstance(outcome, Committed)
+        updated, added = outcome.events
+        assert isinstance(updated, ChatUpdated)
+        assert updated.chat.type is ChatType.GROUP
+        assert isinstance(added, MemberAdded)
+        assert (updated.seq, added.seq) == (2, 3)
+
+    async def test_an_invitation_needs_no_inviter_any_more(self, world: FakeAppender) -> None:
+        await one(world, remove(GROUP, OWNER, ADMIN))
+
+        assert await reason(world, add(GROUP, ADMIN, 8, by_invitation=True)) is None
+        assert await reason(world, add(777, ADMIN, 8, by_invitation=True)) is REASONS.NOT_A_MEMBER
+        await one(world, close(GROUP, OWNER))
+        late = add(GROUP, ADMIN, 7, by_invitation=True)
+        assert await reason(world, late) is REASONS.CHAT_DELETED
+
+    async def test_refusals_of_removing(self, world: FakeAppender) -> None:
+        for command, refusal in (
+            (remove(GROUP, OWNER, STRANGER), REASONS.MEMBER_NOT_FOUND),
+            (remove(GROUP, OWNER, OWNER), REASONS.OWNER_MUST_TRANSFER),
+            (remove(GROUP, ADMIN, OWNER), REASONS.NOT_ALLOWED),
+            (remove(PAIR, OWNER, OWNER), REASONS.NOT_ALLOWED),
+            (remove(PAIR, OWNER, MEMBER), REASONS.NOT_ALLOWED),
+        ):
+            assert await reason(world, command) is refusal
+
+    async def test_an_admin_can_not_remove_another_admin(self, world: FakeAppender) -> None:
+        await one(world, promote(GROUP, OWNER, OTHER, Role.ADMIN))
+
+        assert await reason(world, remove(GROUP, ADMIN, OTHER)) is REASONS.NOT_ALLOWED
+
+    async def test_leaving(self, world: FakeAppender) -> None:
+        outcome = await one(world, remove(GROUP, MEMBER, MEMBER))
+
+        assert isinstance(outcome, Committed)
+        assert isinstance(outcome.event, MemberRemoved)
+        assert await reason(world, send(GROUP, MEMBER)) is REASONS.NOT_A_MEMBER
+
+    async def test_the_last_to_leave_closes_the_chat(self, world: FakeAppender) -> None:
+        for who in (ADMIN, MEMBER, OTHER):
+            await one(world, remove(GROUP, who, who))
+        outcome = await one(world, remove(GROUP, OWNER, OWNER))
+
+        assert isinstance(outcome, Committed)
+        assert isinstance(outcome.event, ChatDeleted)
+
+    async def test_handing_over_is_two_events_in_one(self, world: FakeAppender) -> None:
+        outcome = await one(world, promote(GROUP, OWNER, MEMBER, Role.OWNER))
+
+        assert isinstance(outcome, Committed)
+        assert [
+            (event.user_id, event.role)
+            for event in outcome.events
+            if isinstance(event, MemberUpdated)
+        ] == [(OWNER, Role.ADMIN), (MEMBER, Role.OWNER)]
+        assert await reason(world, remove(GROUP, OWNER, OWNER)) is None
+
+    async def test_refusals_of_roles(self, world: FakeAppender) -> None:
+        for command, refusal in (
+            (promote(PAIR, OWNER, MEMBER, Role.ADMIN), REASONS.NOT_ALLOWED),
+            (promote(GROUP, OWNER, STRANGER, Role.ADMIN), REASONS.MEMBER_NOT_FOUND),
+            (promote(GROUP, OWNER, OWNER, Role.ADMIN), REASONS.OWNER_MUST_TRANSFER),
+        ):
+            assert await reason(world, command) is refusal
+        assert await one(world, promote(GROUP, OWNER, ADMIN, Role.ADMIN)) == Unchanged()
+
+
+def media(name: str, *, uploader: int) -> MediaRecord:
+    return MediaRecord(
+        id=name,
+        uploader_id=uploader,
+        message_type="photo",
+        media_type="image/png",
+        size_bytes=1,
+        duration_seconds=None,
+        width=None,
+        height=None,
+        filename=None,
+    )
