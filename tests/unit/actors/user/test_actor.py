@@ -1,0 +1,74 @@
+"""The user actor in virtual time."""
+
+import trio
+
+from actors.delivery.session import CloseReason
+from storage.ids import UserId
+from tests.helpers.actor_world import Device, world
+
+ANNA = 1
+
+
+async def test_a_connection_is_greeted_and_attached(autojump_clock: trio.abc.Clock) -> None:
+    async with world() as w:
+        phone = await w.connect(ANNA)
+
+        assert phone.frames == [{"type": "connection_established"}]
+        assert w.fanout.sessions_of(UserId(ANNA)) == (phone.session,)
+
+
+async def test_coming_and_going_is_announced_once_per_person(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with world() as w:
+        phone, laptop = await w.connect(ANNA, "phone"), await w.connect(ANNA, "laptop")
+        w.disconnect(phone)
+        await trio.sleep(10)
+        w.disconnect(laptop)
+        await trio.sleep(10)
+
+    assert w.presence.announced == [(ANNA, True), (ANNA, False)]
+
+
+async def test_a_reload_does_not_flicker(autojump_clock: trio.abc.Clock) -> None:
+    async with world() as w:
+        phone = await w.connect(ANNA)
+        w.disconnect(phone)
+        await trio.sleep(1)
+        await w.connect(ANNA)
+        await trio.sleep(60)
+
+    assert w.presence.announced == [(ANNA, True)]
+
+
+async def test_one_connection_too_many_replaces_the_oldest(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with world() as w:
+        devices: list[Device] = [await w.connect(ANNA, f"d{number}") for number in range(4)]
+
+        assert [device.ended for device in devices] == [[CloseReason.REPLACED], [], [], []]
+        assert len(w.fanout.sessions_of(UserId(ANNA))) == 3
+
+
+async def test_a_connection_that_can_not_even_be_greeted_is_not_attached(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with world() as w:
+        device = await w.connect(ANNA, room=0)
+
+        assert device.ended == [CloseReason.TOO_SLOW]
+        assert not w.fanout.is_connected(UserId(ANNA))
+
+
+async def test_the_actor_stays_awake_while_its_person_is_there(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with world() as w:
+        phone = await w.connect(ANNA)
+        await trio.sleep(1000)
+        while_connected = w.system.count("user")
+        w.disconnect(phone)
+        await trio.sleep(1000)
+
+        assert (while_connected, w.system.count("user")) == (1, 0)
