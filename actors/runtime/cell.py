@@ -1,7 +1,7 @@
 """The place of one running actor: mailbox, counters, wake-up, ties. Synchronous.
 
 The cell outlives incarnations: a crashed actor's mailbox waits here for the next one. It is
-made by the registry on first use and dropped when the actor is gone. Everything but `park` is
+made by the registry on first use and dropped when the actor is gone. Everything here is
 atomic (no checkpoint), which is what makes the registry's and the runner's promises hold.
 """
 
@@ -213,15 +213,17 @@ class Cell:
 
     # -- sleeping, waking, stopping
 
-    async def park(self) -> None:
-        """Sleep until something arrives. Only the runner calls it, with an empty mailbox."""
+    def park(self) -> Callable[[object], trio.lowlevel.Abort]:
+        """Get ready to sleep until something arrives; the runner does, at once.
+
+        Returns:
+            What to do when the sleep is cancelled.
+        """
         self.mailbox.compact()
         self.last_active = trio.current_time()
         self.state = CellState.IDLE
         self._parked = trio.lowlevel.current_task()
-        # If cancelled here (hard stop): nothing is in our hands, the mailbox keeps its content.
-        await trio.lowlevel.wait_task_rescheduled(self._unpark)
-        self.state = CellState.BUSY
+        return self._unpark
 
     def _unpark(self, _raise_cancel: object) -> trio.lowlevel.Abort:
         self._parked = None

@@ -111,7 +111,10 @@ async def _serve(cell: Cell, actor: Actor[Any]) -> StopReason:
         elif (delivery := mailbox.take()) is not None:
             now = await _handle(cell, actor, delivery, base, now)
         else:
-            await cell.park()
+            # If cancelled here: a hard stop, nothing is in our hands, the mailbox stays. (Not in
+            # a function of its own: an idle actor would hold one more frame.)
+            await trio.lowlevel.wait_task_rescheduled(cell.park())
+            cell.state = CellState.BUSY
             left, now = props.max_batch, clock()
             turn_ends = now + props.max_batch_seconds
         if left <= 0 or now >= turn_ends:

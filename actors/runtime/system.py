@@ -176,16 +176,15 @@ class ActorSystem:
         error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         with trio.CancelScope(shield=True):  # bounded by the budget
             self.drained = await self.drain(self.shutdown_seconds)
-        absorbed = await self._close(error)
+        await self._close(error)
         if self._failure is not None:
-            raise self._failure
-        return absorbed
+            raise self._failure  # in place of the cancellation that it ended the body with
 
-    async def _close(self, error: BaseException | None) -> bool:
-        """Cut off what still runs. True if ``error`` was our own cancellation."""
+    async def _close(self, error: BaseException | None) -> None:
+        """Cut off what still runs, and leave the nursery."""
         self._is_running = False
         assert self._outer is not None
         self._outer.cancel_scope.cancel(reason=f"{self.name} is down")
@@ -195,8 +194,7 @@ class ActorSystem:
         passed = None if isinstance(error, Exception) else error
         error_type, traceback = (type(passed), passed.__traceback__) if passed else (None, None)
         try:
-            absorbed = await self._manager.__aexit__(error_type, passed, traceback)
-            return bool(absorbed) and passed is not None
+            await self._manager.__aexit__(error_type, passed, traceback)
         except BaseExceptionGroup as group:
             crash = opened(group)  # of the runtime itself: the true error ends the process
             if crash is group or crash is error:

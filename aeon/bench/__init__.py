@@ -1,0 +1,1 @@
+"""Benchmarks of the parts, each printing a table or JSON."""
