@@ -20,9 +20,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -125,9 +126,12 @@ class EmbeddedPostgres:
         """Begin to use the server. Blocks."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self._starting():
-            self._use = (self.data_dir / "users.lock").open("ab")
-            fcntl.flock(self._use, fcntl.LOCK_SH)
-            self._server = self._attach_or_launch()
+            with ExitStack() as undo:
+                use = undo.enter_context((self.data_dir / "users.lock").open("ab"))
+                fcntl.flock(use, fcntl.LOCK_SH)
+                self._server = self._attach_or_launch()
+                undo.pop_all()
+            self._use = use
         self.url = self._server.url(DATABASE)
         _create_database(self._server.url("postgres"))
 
@@ -138,8 +142,18 @@ class EmbeddedPostgres:
         with self._starting(), self._use as use:
             self._use = None
             fcntl.flock(use, fcntl.LOCK_UN)
-            if self._server is not None and _is_unused(use):
-                self._server.stop(STOP_TIMEOUT_SECONDS)
+            if _is_unused(use):
+                self._stop()
+            if self._server is not None:
+                self._server.disown()
+
+    def _stop(self) -> None:
+        """Stop what runs now: somebody may have restarted what we started."""
+        for server in (self._server, Postmaster.find(self._cluster)):
+            if server is not None:
+                server.stop(STOP_TIMEOUT_SECONDS)
+        if (directory := self._socket_dir()).parent != self.data_dir:
+            shutil.rmtree(directory, ignore_errors=True)
 
     @contextmanager
     def _starting(self) -> Iterator[None]:
@@ -163,8 +177,10 @@ class EmbeddedPostgres:
         if (running := Postmaster.find(self._cluster)) is not None:
             running.wait_until_ready(START_TIMEOUT_SECONDS, self._log)
             return running
-        # A crash left it, or nothing did: whoever has that pid now is no server of ours.
-        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        socket_dir = self._make_socket_dir()
+        # A crash left these, or nothing did: whoever has their pid now is no server of ours.
+        for stale in (self._cluster / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")):
+            stale.unlink(missing_ok=True)
         programs = find_programs(self._account)
         if not (self._cluster / "PG_VERSION").exists():
             create_cluster(programs, self._account, self._cluster)
@@ -174,7 +190,7 @@ class EmbeddedPostgres:
             programs,
             self._account,
             self._cluster,
-            socket_dir=self._make_socket_dir(),
+            socket_dir=socket_dir,
             log=self._log,
             settings=self._settings,
         )
@@ -194,14 +210,18 @@ class EmbeddedPostgres:
                 f" Dump it with version {found} and restore it into an empty directory."
             )
 
-    def _make_socket_dir(self) -> Path:
+    def _socket_dir(self) -> Path:
         directory = self.data_dir / "run"
-        if len(os.fsencode(directory / ".s.PGSQL.00000.lock")) > SOCKET_PATH_MAX_BYTES:
-            directory = Path("/tmp") / f"aeon-{os.geteuid()}-{_digest(self.data_dir)}"
+        if len(os.fsencode(directory / ".s.PGSQL.00000.lock")) <= SOCKET_PATH_MAX_BYTES:
+            return directory
+        return Path("/tmp") / f"aeon-{os.geteuid()}-{_digest(self.data_dir)}"
+
+    def _make_socket_dir(self) -> Path:
+        directory = self._socket_dir()
         owner = self._account.uid if self._account else os.geteuid()
-        make_private_directory(directory, self._account)
-        if directory.is_symlink() or directory.stat().st_uid != owner:
+        if directory.is_symlink() or (directory.exists() and directory.stat().st_uid != owner):
             raise Unavailable(f"{directory} is somebody else's; choose a shorter data directory")
+        make_private_directory(directory, self._account)
         return directory
 
     def _rotate_log(self) -> None:

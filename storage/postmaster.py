@@ -249,6 +249,12 @@ class Postmaster:
                 raise Unavailable(f"PostgreSQL did not start: {reason}\n{log}:\n{tail}")
             time.sleep(_POLL_SECONDS)  # noqa: TID251 # runs in a thread
 
+    def disown(self) -> None:
+        """It outlives us, or is dead: nobody will wait for this child."""
+        if self._child is not None and self._child.poll() is None:
+            # What Popen would otherwise complain about when it is collected.
+            self._child.returncode = 0
+
     def stop(self, timeout_seconds: float) -> None:
         """Fast shutdown: sessions end, everything is flushed; killed only if it does not end."""
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
