@@ -32,6 +32,7 @@ from storage.mapping import (
     CHAT_WIDTH,
     chat_columns,
     chat_from,
+    looked_up,
     member_columns,
     member_from,
     message_columns,
@@ -105,9 +106,10 @@ _select_chat: Final = Query(
     .select_from(_viewer.join(chats, chats.c.id == _viewer.c.chat_id))
     .where(_viewer.c.chat_id == _chat_id, _viewer.c.user_id == _user_id)
 )
+_person: Final = looked_up(users, by=members.c.user_id, name="person")
 _select_members: Final = Query(
-    select(*member_columns())
-    .select_from(members.join(users, users.c.id == members.c.user_id))
+    select(*member_columns(members, _person))
+    .select_from(members.join(_person, true()))
     .where(
         members.c.chat_id == _chat_id,
         exists().where(_viewer.c.chat_id == _chat_id, _viewer.c.user_id == _user_id),
@@ -149,6 +151,23 @@ async def get_role(conn: Connection, chat_id: ChatId, user_id: UserId) -> Role |
     return None if row is None else Role(row[0])
 
 
+_select_position: Final = Query(
+    select(chats.c.last_seq)
+    .select_from(_viewer.join(chats, chats.c.id == _viewer.c.chat_id))
+    .where(_viewer.c.chat_id == _chat_id, _viewer.c.user_id == _user_id)
+)
+
+
+async def get_position(conn: Connection, chat_id: ChatId, viewer_id: UserId) -> Seq | None:
+    """Read how far a chat's log goes, the cheapest way to see that nothing changed.
+
+    Returns:
+        None for a stranger and for a chat that does not exist.
+    """
+    row = await conn.fetch_one(_select_position, {"chat_id": chat_id, "user_id": viewer_id})
+    return None if row is None else Seq(row[0])
+
+
 def _unread_of(member: FromClause) -> ScalarSelect[int]:
     """Others' messages after the member's cursor that are still there; walks only those."""
     return (
@@ -173,18 +192,20 @@ def _select_list() -> Query:
         .limit(literal_column("1"))
         .correlate(chats)
     ).alias("newest")
+    sender = looked_up(users, by=newest.c.sender_id, name="sender")
+    file = looked_up(media, by=newest.c.media_id, name="file")
     return Query(
         select(
             _viewer.c.role,
             _unread_of(_viewer),
             *chat_columns(),
-            *message_columns(newest, users, media),
+            *message_columns(newest, sender, file),
         )
         .select_from(
             _viewer.join(chats, and_(chats.c.id == _viewer.c.chat_id, chats.c.is_active))
             .outerjoin(newest, true())
-            .outerjoin(users, users.c.id == newest.c.sender_id)
-            .outerjoin(media, media.c.id == newest.c.media_id)
+            .outerjoin(sender, true())
+            .outerjoin(file, true())
         )
         .where(_viewer.c.user_id == _user_id)
         .order_by(func.greatest(newest.c.created_at, chats.c.created_at).desc(), chats.c.id.desc())

@@ -35,6 +35,7 @@ from storage.mapping import (
     MEDIA_WIDTH,
     chat_columns,
     chat_from,
+    looked_up,
     media_columns,
     media_from,
     member_columns,
@@ -100,18 +101,18 @@ def _read(*, for_viewer: bool) -> Query:
         .limit(bindparam("limit", type_=BigInteger))
         .correlate(chats)
     ).alias("following")
-    source = (
-        chats.outerjoin(following, true())
-        .outerjoin(
-            messages,
-            and_(
-                messages.c.chat_id == chats.c.id,
-                messages.c.id == following.c.message_id,
-                or_(*(following.c.type == literal_column(str(code)) for code in _SHOWS_MESSAGE)),
-            ),
+    shown = lateral(
+        select(messages)
+        .where(
+            messages.c.chat_id == chats.c.id,
+            messages.c.id == following.c.message_id,
+            or_(*(following.c.type == literal_column(str(code)) for code in _SHOWS_MESSAGE)),
         )
-        .outerjoin(media, media.c.id == messages.c.media_id)
-    )
+        .offset(literal_column("0"))
+        .correlate(chats, following)
+    ).alias("shown")
+    file = looked_up(media, by=shown.c.media_id, name="file")
+    source = chats.outerjoin(following, true()).outerjoin(shown, true()).outerjoin(file, true())
     if for_viewer:
         source = source.join(
             _viewer, and_(_viewer.c.chat_id == chats.c.id, _viewer.c.user_id == _viewer_id)
@@ -121,9 +122,9 @@ def _read(*, for_viewer: bool) -> Query:
             *chat_columns(),
             chats.c.log_floor_seq,
             *(following.c[name] for name in _EVENT),
-            messages.c.sender_id,
-            *media_columns(),
-            *own_message_columns(messages),
+            shown.c.sender_id,
+            *media_columns(file),
+            *own_message_columns(shown),
         )
         .select_from(source)
         .where(chats.c.id == _chat_id)
@@ -133,9 +134,10 @@ def _read(*, for_viewer: bool) -> Query:
 
 _select_events: Final = _read(for_viewer=False)
 _select_events_for: Final = _read(for_viewer=True)
+_person: Final = looked_up(users, by=members.c.user_id, name="person")
 _select_members: Final = Query(
-    select(*member_columns())
-    .select_from(members.join(users, users.c.id == members.c.user_id))
+    select(*member_columns(members, _person))
+    .select_from(members.join(_person, true()))
     .where(members.c.chat_id == _chat_id)
     .order_by(members.c.joined_at, members.c.user_id)
 )

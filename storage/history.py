@@ -10,12 +10,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    FromClause,
     ScalarSelect,
+    Select,
     Subquery,
     and_,
     bindparam,
@@ -25,6 +25,7 @@ from sqlalchemy import (
     literal_column,
     select,
     true,
+    tuple_,
     union_all,
 )
 from sqlalchemy.sql.elements import ColumnElement
@@ -38,7 +39,11 @@ from storage.records import MessageRecord, UserRecord
 from storage.tables import chats, media, members, messages, users
 
 _END_OF_LOG: Final[ColumnElement[int]] = literal_column("9223372036854775807")
+_FALSE: Final[ColumnElement[bool]] = literal_column("false")
 _MAX_OFFSET: Final = 2**62
+_MAX_WINDOW: Final = 256
+_MESSAGE_AT: Final = 2
+"""Where a message begins in the rows of ``_read_messages``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,35 +95,70 @@ _offset: Final = bindparam("offset", type_=BigInteger)
 _viewer: Final = members.alias("viewer")
 _views_chat: Final = and_(_viewer.c.chat_id == _chat_id, _viewer.c.user_id == _viewer_id)
 
-# Live messages of the chat as the partial index holds them, without touching the table.
-_live: Final = select(messages.c.seq).where(messages.c.chat_id == _chat_id, ~messages.c.is_deleted)
+# Live messages of the chat, as the partial index has them. The statements below are written so
+# that only one plan fits: an ORDER BY with its LIMIT where EXISTS or min() would do, a look-up
+# where a join would do. PostgreSQL otherwise guesses, and a wrong guess reads a million rows.
+_is_live: Final = and_(messages.c.chat_id == _chat_id, ~messages.c.is_deleted)
+_one: Final[ColumnElement[int]] = literal_column("1")
+_no_offset: Final[ColumnElement[int]] = literal_column("0")
 
 
-def _read_messages(seqs: FromClause, *extra: ColumnElement[bool]) -> Query:
-    """Select ``total``, the extras, and the messages at ``seqs``; no row for a stranger.
+def _next_messages(order: ColumnElement[int], *bounds: ColumnElement[bool]) -> Select[Any]:
+    """Up to ``limit`` live messages in an order; the known inner bound keeps plans generic."""
+    bounded = (
+        select(messages)
+        .where(_is_live, *bounds)
+        .order_by(order)
+        .limit(literal_column(str(_MAX_WINDOW)))
+        .subquery("bounded")
+    )
+    return select(bounded).limit(_limit)
+
+
+def _read_messages(chosen: Subquery, has_more_behind: ColumnElement[bool] = _FALSE) -> Query:
+    """Select ``total``, ``has_more_behind`` and the chosen messages; no row for a stranger.
 
     A member of a chat without such messages gets one row without a message.
     """
+    sender = lateral(
+        select(users).where(users.c.id == chosen.c.sender_id).offset(_no_offset)
+    ).alias("sender")
+    file = lateral(select(media).where(media.c.id == chosen.c.media_id).offset(_no_offset)).alias(
+        "file"
+    )
     return Query(
-        select(chats.c.live_messages, *extra, *message_columns(messages, users, media))
+        select(chats.c.live_messages, has_more_behind, *message_columns(chosen, sender, file))
         .select_from(
             _viewer.join(chats, chats.c.id == _viewer.c.chat_id)
-            .outerjoin(seqs, true())
-            .outerjoin(
-                messages,
-                and_(messages.c.chat_id == _viewer.c.chat_id, messages.c.seq == seqs.c.seq),
-            )
-            .outerjoin(users, users.c.id == messages.c.sender_id)
-            .outerjoin(media, media.c.id == messages.c.media_id)
+            .outerjoin(chosen, true())
+            .outerjoin(sender, true())
+            .outerjoin(file, true())
         )
         .where(_views_chat)
-        .order_by(seqs.c.seq)
+        .order_by(chosen.c.seq)
     )
 
 
-_select_page: Final = _read_messages(
-    _live.order_by(messages.c.seq.desc()).limit(_limit).offset(_offset).subquery("chosen")
-)
+def _skip_messages() -> Subquery:
+    """Messages of a page far back: index entries are skipped, rows only read for the page."""
+    seqs = (
+        select(messages.c.seq)
+        .where(_is_live)
+        .order_by(messages.c.seq.desc())
+        .limit(_limit)
+        .offset(_offset)
+        .subquery("seqs")
+    )
+    found = lateral(
+        select(messages)
+        .where(messages.c.chat_id == _chat_id, messages.c.seq == seqs.c.seq)
+        .offset(_no_offset)
+    ).alias("found")
+    return select(found).select_from(seqs.join(found, true())).subquery("chosen")
+
+
+_select_first_page: Final = _read_messages(_next_messages(messages.c.seq.desc()).subquery("chosen"))
+_select_page: Final = _read_messages(_skip_messages())
 
 # The cursors of all members; who has read what follows from them for a whole page at once.
 _select_cursors: Final = Query(
@@ -144,17 +184,16 @@ async def page(
         "limit": per_page,
         "offset": min((page - 1) * per_page, _MAX_OFFSET),
     }
-    rows, cursors = await conn.fetch_many([(_select_page, params), (_select_cursors, params)])
+    query = _select_first_page if page == 1 else _select_page
+    rows, cursors = await conn.fetch_many([(query, params), (_select_cursors, params)])
     if not rows:
         return None
     return HistoryPage(
-        messages=_with_readers(rows, 1, cursors), total=rows[0][0], page=page, per_page=per_page
+        messages=_with_readers(rows, cursors), total=rows[0][0], page=page, per_page=per_page
     )
 
 
-def _with_readers(
-    rows: Iterable[Row], start: int, cursors: Sequence[Row]
-) -> tuple[MessageRecord, ...]:
+def _with_readers(rows: Iterable[Row], cursors: Sequence[Row]) -> tuple[MessageRecord, ...]:
     """Build the messages of a page; ``cursors`` are (read_seq, user_id) in that order."""
     senders: dict[UserId, UserRecord] = {}
     read_by: dict[tuple[int, UserId], tuple[UserId, ...]] = {}
@@ -162,7 +201,7 @@ def _with_readers(
     readers = [UserId(cursor[1]) for cursor in cursors]
     found = []
     for row in rows:
-        message = message_from(row, start, senders=senders)
+        message = message_from(row, _MESSAGE_AT, senders=senders)
         if message is None:
             continue
         first = bisect_left(positions, message.seq)
@@ -175,43 +214,45 @@ def _with_readers(
 
 def _edge(*, is_lower: bool) -> ScalarSelect[int]:
     """Place in the log of a message that need not exist: that of its neighbour in the chat."""
-    column = messages.c.id
-    return (
-        select(messages.c.seq)
-        .where(
-            messages.c.chat_id == _chat_id,
-            column <= _message_id if is_lower else column >= _message_id,
-        )
-        .order_by(column.desc() if is_lower else column)
-        .limit(literal_column("1"))
-        .scalar_subquery()
+    place = tuple_(messages.c.chat_id, messages.c.id)
+    here = tuple_(_chat_id, _message_id)
+    columns = (messages.c.chat_id, messages.c.id)
+    # Compared as a pair: with the chat alone fixed, PostgreSQL may walk the ids of all chats.
+    neighbour = (
+        select(messages.c.chat_id, messages.c.seq)
+        .where(place <= here if is_lower else place >= here)
+        .order_by(*(column.desc() if is_lower else column for column in columns))
+        .limit(_one)
+        .subquery("neighbour")
     )
+    return select(neighbour.c.seq).where(neighbour.c.chat_id == _chat_id).scalar_subquery()
 
 
 _at_or_before: Final = func.coalesce(_edge(is_lower=True), literal_column("0"))
 _at_or_after: Final = func.coalesce(_edge(is_lower=False), _END_OF_LOG)
+_newest_first: Final = messages.c.seq.desc()
+_oldest_first: Final = messages.c.seq.asc()
 
 
-def _older(bound: ColumnElement[bool]) -> Subquery:
-    return _live.where(bound).order_by(messages.c.seq.desc()).limit(_limit).subquery("older")
-
-
-def _newer(bound: ColumnElement[bool]) -> Subquery:
-    return _live.where(bound).order_by(messages.c.seq).limit(_limit).subquery("newer")
+def _is_any(order: ColumnElement[int], bound: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a live message lies beyond a bound."""
+    first = select(messages.c.seq).where(_is_live, bound).order_by(order).limit(_one)
+    return first.scalar_subquery().is_not(None)
 
 
 _select_before: Final = _read_messages(
-    _older(messages.c.seq < _at_or_after), exists(_live.where(messages.c.seq >= _at_or_after))
+    _next_messages(_newest_first, messages.c.seq < _at_or_after).subquery("chosen"),
+    _is_any(_oldest_first, messages.c.seq >= _at_or_after),
 )
 _select_after: Final = _read_messages(
-    _newer(messages.c.seq > _at_or_before), exists(_live.where(messages.c.seq <= _at_or_before))
+    _next_messages(_oldest_first, messages.c.seq > _at_or_before).subquery("chosen"),
+    _is_any(_newest_first, messages.c.seq <= _at_or_before),
 )
 _select_around: Final = _read_messages(
     union_all(
-        _older(messages.c.seq <= _at_or_before).select(),
-        _newer(messages.c.seq > _at_or_before).select(),
-    ).subquery("chosen"),
-    literal_column("false"),
+        _next_messages(_newest_first, messages.c.seq <= _at_or_before).subquery("older").select(),
+        _next_messages(_oldest_first, messages.c.seq > _at_or_before).subquery("newer").select(),
+    ).subquery("chosen")
 )
 
 
@@ -259,7 +300,7 @@ async def window(
     rows, cursors = await conn.fetch_many([(query, params), (_select_cursors, params)])
     if not rows:
         return None
-    found = [row for row in rows if row[2] is not None]
+    found = [row for row in rows if row[_MESSAGE_AT] is not None]
     has_more_behind = bool(rows[0][1])
     if before_id is not None:
         chosen = found[-limit:]
@@ -271,12 +312,12 @@ async def window(
         start = _middle(found, message_id, limit)
         chosen = found[start : start + limit]
         has_older, has_newer = start > 0, start + limit < len(found)
-    return HistoryWindow(_with_readers(chosen, 2, cursors), rows[0][0], has_older, has_newer)
+    return HistoryWindow(_with_readers(chosen, cursors), rows[0][0], has_older, has_newer)
 
 
 def _middle(found: Sequence[Row], message_id: MessageId, limit: int) -> int:
     """Where a window begins that has the place in its middle, as far as the ends allow."""
-    place = sum(1 for row in found if row[2] < message_id)
+    place = sum(1 for row in found if row[_MESSAGE_AT] < message_id)
     return max(0, min(place - limit // 2, len(found) - limit))
 
 
