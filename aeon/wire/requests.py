@@ -183,6 +183,13 @@ class EventsQuery(Input):
     limit: Annotated[int, Field(ge=1, le=500)] = 100
 
 
+class ReadersQuery(Input):
+    """Which part of a message's readers."""
+
+    after_id: QueryId | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] = 50
+
+
 class PageQuery(Input):
     """A page of a list."""
 

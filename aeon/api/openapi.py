@@ -1,0 +1,245 @@
+"""Writes the OpenAPI 3.1 description from the route table and the models."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from aeon.api.route import Route
+from aeon.errors import ERRORS
+from aeon.limits import Kind
+from aeon.version import VERSION
+from aeon.wire.schemas import ErrorAnswer
+from storage.ids import MAX_ID
+
+Json = dict[str, Any]
+
+_REF_TEMPLATE: Final = "#/components/schemas/{model}"
+_PARAMETER: Final = re.compile(r"{(\w+)}")
+_SECURITY: Final[list[Json]] = [{"initData": []}, {"accessToken": []}]
+_LOGIN_ERRORS: Final = (
+    "init_data_missing",
+    "init_data_invalid",
+    "init_data_expired",
+    "token_invalid",
+    "token_expired",
+    "login_unavailable",
+)
+_DATABASE_ERRORS: Final = ("unavailable", "overloaded")
+_TAGS: Final[list[Json]] = [
+    {"name": "people", "description": "Yourself and people you may see."},
+    {"name": "sessions", "description": "Access tokens."},
+    {"name": "administration", "description": "For administrators of the server."},
+    {"name": "chats", "description": "Private chats, groups and channels."},
+    {"name": "members", "description": "Who is in a chat, and with which rights."},
+    {"name": "messages", "description": "What is said."},
+    {"name": "service", "description": "The server itself; no log-in needed."},
+]
+_INTRODUCTION: Final = """\
+Log in with the init data that Telegram signs for your Mini App, in the header
+`X-Telegram-Init-Data`, or trade it once for an access token.
+
+A chat that does not exist and one you are not in give the same answer: 403 `not_a_member`.
+Every failure has a stable `code`; what the codes mean, and whether trying again helps:
+
+"""
+
+
+def describe_api(routes: Sequence[Route], *, title: str) -> Json:
+    """Describe every route, with models, errors and examples."""
+    schemas, components = _schemas(routes)
+    paths: defaultdict[str, Json] = defaultdict(dict)
+    for route in routes:
+        paths[route.path][route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "info": {
+            "title": title,
+            "version": VERSION,
+            "description": _INTRODUCTION + error_table(),
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": _TAGS,
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "initData": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Telegram-Init-Data",
+                    "description": "Telegram.WebApp.initData as it is.",
+                },
+                "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            },
+        },
+    }
+
+
+def error_table() -> str:
+    """Write the table of errors as Markdown."""
+    lines = ["| code | status | retry helps | meaning |", "|---|---|---|---|"]
+    for code, kind in ERRORS.items():
+        retry = "yes" if kind.retryable else ""
+        lines.append(f"| `{code}` | {kind.status.value} | {retry} | {kind.message} |")
+    return "\n".join(lines)
+
+
+def codes_of(route: Route) -> tuple[str, ...]:
+    """List every code a route may fail with."""
+    codes: list[str] = [*route.errors]
+    if route.needs_login:
+        codes += [*_LOGIN_ERRORS, *_DATABASE_ERRORS]
+    if route.rate is not None or route.needs_login:
+        codes.append("rate_limited")
+    if route.body is not None or route.query is not None or _PARAMETER.search(route.path):
+        codes.append("invalid_field")
+    if route.body is not None:
+        codes += ["invalid_json", "payload_too_large", "request_timeout", "bad_request"]
+    if route.rate in (Kind.SEND, Kind.CHANGE):
+        codes += ["outcome_unknown", "invalid_data", "conflict"]
+    codes.append("internal_error")
+    return tuple(dict.fromkeys(codes))
+
+
+def _schemas(routes: Sequence[Route]) -> tuple[Mapping[object, Json], Json]:
+    """Give each model its schema, and all models of the description once."""
+    models: set[type[BaseModel]] = {ErrorAnswer}
+    models |= {route.body for route in routes if route.body is not None}
+    answers = {id(route.returns): route.returns for route in routes}
+    # ``returns`` is a type expression, which no annotation before Python 3.14 can say.
+    adapters: dict[int, TypeAdapter[Any]] = {
+        key: TypeAdapter(cast("Any", kind)) for key, kind in answers.items()
+    }
+    inputs, definitions = models_json_schema(
+        [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)],
+        ref_template=_REF_TEMPLATE,
+    )
+    outputs, more = TypeAdapter.json_schemas(
+        [(key, "validation", adapter) for key, adapter in adapters.items()],
+        ref_template=_REF_TEMPLATE,
+    )
+    components = {**more.get("$defs", {}), **definitions.get("$defs", {})}
+    found: dict[object, Json] = {model: schema for (model, _), schema in inputs.items()}
+    found |= {key: schema for (key, _), schema in outputs.items()}
+    return found, dict(sorted(components.items()))
+
+
+def _operation(route: Route, schemas: Mapping[object, Json]) -> Json:
+    operation: Json = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "description": route.description,
+        "tags": [route.tag],
+        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "security": _SECURITY if route.needs_login else [],
+        "responses": _responses(route, schemas),
+    }
+    if route.method == "GET":
+        operation["parameters"].append(
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "ETag of what you have; 304 when it is still right.",
+                "schema": {"type": "string"},
+            }
+        )
+    if route.body is not None:
+        content: Json = {"schema": schemas[route.body]}
+        if route.body_example is not None:
+            content["example"] = route.body_example
+        operation["requestBody"] = {
+            "required": not route.is_body_optional,
+            "content": {"application/json": content},
+        }
+    return operation
+
+
+def _path_parameters(route: Route) -> list[Json]:
+    number: Json = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+    text: Json = {"type": "string", "minLength": 1}
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": text if name == "session_id" else number,
+        }
+        for name in _PARAMETER.findall(route.path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[Json]:
+    if route.query is None:
+        return []
+    schema = route.query.model_json_schema(ref_template=_REF_TEMPLATE)
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": _plain(property_schema),
+        }
+        for name, property_schema in schema.get("properties", {}).items()
+    ]
+
+
+def _plain(schema: Json) -> Json:
+    """A query has no null: an optional parameter is one that may be left out."""
+    options = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    if len(options) != 1:
+        return schema
+    return cast("Json", options[0])
+
+
+def _responses(route: Route, schemas: Mapping[object, Json]) -> Json:
+    content: Json = {"schema": schemas[id(route.returns)]}
+    if route.example is not None:
+        content["example"] = route.example
+    success: Json = {"description": "Done", "content": {"application/json": content}}
+    responses: Json = {"200": success}
+    if route.method == "GET" and route.tag != "service":
+        success["headers"] = {"ETag": {"schema": {"type": "string"}}}
+        responses["304"] = {"description": "What you have is still right"}
+    by_status: defaultdict[int, list[str]] = defaultdict(list)
+    for code in codes_of(route):
+        by_status[ERRORS[code].status.value].append(code)
+    for status, codes in sorted(by_status.items()):
+        responses[str(status)] = _error_response(status, codes)
+    if route.name == "get_readiness":
+        responses["503"] = {"description": "Not now", "content": {"application/json": content}}
+    return responses
+
+
+def _error_response(status: int, codes: Sequence[str]) -> Json:
+    response: Json = {
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}",
+        "content": {
+            "application/json": {
+                "schema": {"$ref": _REF_TEMPLATE.format(model="ErrorAnswer")},
+                "examples": {code: {"value": _error_example(code)} for code in codes},
+            }
+        },
+    }
+    if any(ERRORS[code].retryable for code in codes):
+        response["headers"] = {
+            "Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}
+        }
+    return response
+
+
+def _error_example(code: str) -> Json:
+    kind = ERRORS[code]
+    example: Json = {"error": kind.message, "code": code, "status_code": kind.status.value}
+    if code == "invalid_field":
+        fault = {"field": "chat_id", "message": "Field required", "code": "invalid_field"}
+        example["details"] = [fault]
+    return example

@@ -1,0 +1,15 @@
+"""The route table: every operation of the API, in the order the description shows them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aeon.api import chats, messages, people, service
+from aeon.api.route import Route
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *people.ROUTES,
+    *chats.ROUTES,
+    *messages.ROUTES,
+    *service.ROUTES,
+)

@@ -1,0 +1,43 @@
+"""How the node is: for health checks, which nobody logs in for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import trio
+
+from aeon.services import Services
+from storage.errors import StorageError
+
+DATABASE_SECONDS: Final = 2.0
+
+
+class Readiness(StrEnum):
+    """Whether to send traffic here."""
+
+    READY = "ready"
+    DRAINING = "draining"
+    UNAVAILABLE = "unavailable"
+
+
+async def check_database(services: Services) -> str | None:
+    """Ask the database for a sign of life; None, or the name of what is wrong."""
+    try:
+        with trio.fail_after(DATABASE_SECONDS):
+            async with services.database.connection() as conn:
+                await conn.fetch_one("SELECT 1")
+    except StorageError as error:
+        return type(error).__name__
+    except trio.TooSlowError:
+        return "TooSlow"
+    return None
+
+
+async def check_readiness(services: Services) -> Readiness:
+    """Tell whether this node can serve."""
+    if services.lifecycle.is_draining:
+        return Readiness.DRAINING
+    if await check_database(services) is not None:
+        return Readiness.UNAVAILABLE
+    return Readiness.READY
