@@ -1,0 +1,180 @@
+"""``aeon load``: put a server under load, and verify while it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Put a server under load and verify, message by message, what it promised.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Url = Annotated[str, typer.Option(help="Base URL of the server.")]
+Token = Annotated[
+    str,
+    typer.Option(
+        envvar="TELEGRAM_BOT_TOKEN",
+        help="The server's bot token: people are made up and signed with it.",
+        show_default=False,
+        show_envvar=True,
+    ),
+]
+SelfServe = Annotated[
+    bool,
+    typer.Option(help="Start a throw-away server with its own database for the run."),
+]
+Duration = Annotated[float, typer.Option("--duration", help="Seconds of load.")]
+Users = Annotated[int, typer.Option(help="People, each with a connection.")]
+Rate = Annotated[float, typer.Option(help="Messages a second, all people together.")]
+GroupSize = Annotated[
+    int, typer.Option(help="Members of a chat; everybody is in about two. fanout has one chat.")
+]
+TextLength = Annotated[int, typer.Option(help="Characters of a message.")]
+Seed = Annotated[int, typer.Option(help="Decides who says what where and when.")]
+Processes = Annotated[int, typer.Option(help="Client processes.")]
+Patience = Annotated[
+    float,
+    typer.Option("--patience", help="Seconds the server may be away before the run gives up."),
+]
+Drain = Annotated[
+    float, typer.Option("--drain", help="Seconds to wait at the end for what is under way.")
+]
+MetricsToken = Annotated[
+    str,
+    typer.Option(envvar="METRICS_TOKEN", help="For the server's /metrics.", show_default=False),
+]
+KeepChats = Annotated[bool, typer.Option(help="Leave the run's chats on the server.")]
+JsonPath = Annotated[
+    str, typer.Option("--json", help="Write the report here; - for standard output.")
+]
+HtmlPath = Annotated[str, typer.Option("--html", help="Write a report with plots here.")]
+RecordPath = Annotated[
+    str, typer.Option("--record", help="Write the clients' histories here, for `check`.")
+]
+
+_DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+def _add_scenario(
+    scenario: str, help_text: str, *, duration: float, users: int, rate: float, drain: float = 15.0
+) -> None:
+    """Make a command of a scenario; all have the same options, each its own defaults."""
+
+    def command(
+        url: Url = _DEFAULT_URL,
+        bot_token: Token = "",
+        self_serve: SelfServe = False,
+        duration_seconds: Duration = duration,
+        users: Users = users,
+        rate: Rate = rate,
+        group_size: GroupSize = 5,
+        text_length: TextLength = 60,
+        seed: Seed = 1,
+        processes: Processes = 1,
+        patience_seconds: Patience = 10.0,
+        drain_seconds: Drain = drain,
+        metrics_token: MetricsToken = "",
+        keep_chats: KeepChats = False,
+        json_path: JsonPath = "",
+        html_path: HtmlPath = "",
+        record_path: RecordPath = "",
+    ) -> None:
+        given = dict(locals())
+        given.pop("scenario")  # the scope of a closure is among its locals
+        _run(scenario, **given)
+
+    app.command(scenario, help=help_text)(command)
+
+
+_add_scenario("chat", "Many groups talk at a steady rate.", duration=20.0, users=100, rate=100.0)
+_add_scenario(
+    "fanout",
+    "One group of everybody: each message goes to all.",
+    duration=20.0,
+    users=200,
+    rate=20.0,
+)
+_add_scenario(
+    "storm",
+    "Nine in ten connect, catch up, leave and come back, as fast as they are let in.",
+    duration=20.0,
+    users=100,
+    rate=20.0,
+)
+_add_scenario(
+    "rest",
+    "Mini Apps poll messages every 5 s and the list every 30 s, and send over REST.",
+    duration=30.0,
+    users=100,
+    rate=10.0,
+)
+_add_scenario(
+    "soak",
+    "Everything mixed: talk, edits, deletions, reads, polls, lost connections and resumes.",
+    duration=60.0,
+    users=100,
+    rate=50.0,
+    drain=30.0,
+)
+
+
+@app.command()
+def check(
+    record: Annotated[str, typer.Argument(help="What a run wrote with --record.")],
+    url: Url = _DEFAULT_URL,
+    bot_token: Token = "",
+) -> None:
+    """Compare a recorded run with the server's event log, after whatever happened to it."""
+    from rich.console import Console
+
+    from aeon.load.check import check as check_record
+    from aeon.load.faults import UsageFault
+
+    async def run() -> int:
+        if not bot_token:
+            raise UsageFault("Give --bot-token (or TELEGRAM_BOT_TOKEN) of the server")
+        return await check_record(record, url, bot_token, Console())
+
+    raise typer.Exit(_tell_faults(run))
+
+
+def _run(scenario: str, **given: Any) -> None:
+    from rich.console import Console
+
+    from aeon.load.conductor import conduct
+    from aeon.load.options import Options, Scenario
+
+    # The report may go to standard output; then everything else must not.
+    console = Console(stderr=given["json_path"] == "-")
+    options = Options(scenario=Scenario(scenario), **given)
+
+    async def run() -> int:
+        options.check()
+        return await conduct(options, console)
+
+    raise typer.Exit(_tell_faults(run))
+
+
+def _tell_faults(run: Callable[[], Awaitable[int]]) -> int:
+    """Run, and turn faults that somebody at a terminal can mend into a sentence and a status."""
+    import trio
+
+    from aeon.load.faults import LoadFault, UsageFault, leaves
+
+    status = 1
+    try:
+        status = trio.run(run, strict_exception_groups=True)
+    except* (LoadFault, UsageFault) as group:
+        for fault in leaves(group):
+            colour = "red" if sys.stderr.isatty() else None
+            typer.secho(f"aeon load: {fault}", err=True, fg=colour)
+            status = fault.exit_status
+    except* KeyboardInterrupt:
+        typer.echo("aeon load: interrupted", err=True)
+        status = 130
+    return status
