@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     upload_dir: Path = Path("data/uploads")
     max_file_size: int = Field(default=50 * 1024 * 1024, ge=1, le=2**40)
+    media_user_quota: int = Field(default=5 * 1024**3, ge=1)
+    media_inline_pdf: bool = False
 
     telegram_bot_token: SecretStr | None = None
     telegram_bot_id: _UserIdNumber | None = None

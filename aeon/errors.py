@@ -24,6 +24,7 @@ from actors.runtime import (
     MailboxFull,
     UnknownKind,
 )
+from aeon.media import errors as media_errors
 from storage import errors as storage_errors
 from storage.commands import RejectReason
 
@@ -159,6 +160,35 @@ ERRORS: Final[Mapping[str, ErrorKind]] = MappingProxyType(
         "media_not_found": ErrorKind(
             HTTPStatus.UNPROCESSABLE_ENTITY, "You have uploaded no such file."
         ),
+        "file_too_large": ErrorKind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The file is too large."),
+        "invalid_upload": ErrorKind(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "The upload is not a form with a file."
+        ),
+        "too_many_uploads": ErrorKind(
+            HTTPStatus.TOO_MANY_REQUESTS, "Too many uploads at a time.", retryable=True
+        ),
+        "quota_exceeded": ErrorKind(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Your files leave no room for this one."
+        ),
+        "storage_full": ErrorKind(
+            HTTPStatus.INSUFFICIENT_STORAGE,
+            "The server has no room left for files.",
+            retryable=True,
+        ),
+        "file_not_found": ErrorKind(HTTPStatus.NOT_FOUND, "No such file, or the link has expired."),
+        "upload_not_found": ErrorKind(HTTPStatus.NOT_FOUND, "No such upload."),
+        "offset_mismatch": ErrorKind(
+            HTTPStatus.CONFLICT, "The upload stands elsewhere; ask where with HEAD."
+        ),
+        "checksum_mismatch": ErrorKind(
+            # The protocol of resumable uploads has its own status for it, 460.
+            HTTPStatus.BAD_REQUEST,
+            "The piece does not match its checksum.",
+            retryable=True,
+        ),
+        "upload_locked": ErrorKind(
+            HTTPStatus.LOCKED, "Another request is writing to this upload.", retryable=True
+        ),
         "already_a_member": ErrorKind(
             HTTPStatus.BAD_REQUEST, "This person is in the chat already."
         ),
@@ -222,6 +252,16 @@ BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (storage_errors.Conflict, "conflict"),
     (storage_errors.InvalidData, "invalid_data"),
     (storage_errors.SchemaMismatch, "unavailable"),
+    (media_errors.FileTooLarge, "file_too_large"),
+    (media_errors.InvalidUpload, "invalid_upload"),
+    (media_errors.TooManyUploads, "too_many_uploads"),
+    (media_errors.QuotaExceeded, "quota_exceeded"),
+    (media_errors.StorageFull, "storage_full"),
+    (media_errors.MediaNotFound, "file_not_found"),
+    (media_errors.UploadNotFound, "upload_not_found"),
+    (media_errors.OffsetMismatch, "offset_mismatch"),
+    (media_errors.ChecksumMismatch, "checksum_mismatch"),
+    (media_errors.UploadLocked, "upload_locked"),
 )
 """Faults that come from below, the special before the general."""
 
@@ -259,6 +299,15 @@ def describe(error: BaseException) -> Fault:
         case ActorFailed() if isinstance(error.__cause__, storage_errors.Unavailable):
             # It could not even load its state: this command was not carried out.
             return describe(error.__cause__)
+        case media_errors.InvalidUpload():
+            detail = FieldFault(error.field, str(error), "invalid_upload")
+            return fault("invalid_upload", str(error), details=(detail,))
+        case media_errors.TooManyUploads():
+            return fault(
+                "too_many_uploads", str(error), retry_after_seconds=error.retry_after_seconds
+            )
+        case media_errors.MediaError():
+            return fault(_code_of(error), str(error))
         case storage_errors.Unavailable():
             code = _code_of(error)
             return fault(code, retry_after_seconds=error.retry_after_seconds)

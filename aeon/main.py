@@ -8,6 +8,7 @@ runtime ends the process with the true error instead of leaving a server without
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from actors.user.presence import Presence
 from aeon.app import create_app
 from aeon.config import Settings
 from aeon.server import Config, Listening, NetLimits, serve
+from aeon.media.depot import open_depot
 from aeon.services import Services
 from aeon.wire.events import WireEncoder
 from aeon.wire.frames import HEARTBEAT_SECONDS, MAX_FRAME_BYTES
@@ -68,10 +70,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             await migrate.require_head(database)
             writer = GroupWriter(database, decide)
             fanout = Fanout()
-            encoder = WireEncoder()
+            media = open_depot(settings, database, time.time)
+            encoder = WireEncoder(media.links.public)
             presence = Presence(database, fanout, encoder)
             await nursery.start(writer.run)
             await nursery.start(presence.run)
+            await nursery.start(media.run)
             async with ActorSystem(name="aeon") as system:
                 register_kinds(
                     system,
@@ -90,6 +94,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     writer=writer,
                     system=system,
                     fanout=fanout,
+                    media=media,
                 )
             await writer.aclose()
             nursery.cancel_scope.cancel(reason="the node is stopping")

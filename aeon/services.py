@@ -14,6 +14,7 @@ from actors.user.ports import UserMessage
 from aeon.config import Settings
 from aeon.limits import Limiter
 from aeon.logins import Logins
+from aeon.media.depot import Depot
 from storage.database import Database
 from storage.ids import ChatId, UserId
 from storage.writer import GroupWriter
@@ -40,6 +41,7 @@ class Services:
     writer: GroupWriter
     system: ActorSystem
     fanout: Fanout
+    media: Depot
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     limiter: Limiter = field(default_factory=Limiter)
     """Token buckets; asked only while ``settings.are_rate_limits_on``."""

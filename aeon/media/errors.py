@@ -3,7 +3,6 @@
     MediaError
     ├── FileTooLarge         more bytes than the server takes
     ├── InvalidUpload        a missing or empty file, a broken form
-    ├── UploadStalled        the body stopped arriving
     ├── TooManyUploads       one person's uploads at a time are bounded
     ├── QuotaExceeded        this person's files fill what one person may store
     ├── StorageFull          the disk is full; nothing was kept
@@ -34,10 +33,6 @@ class InvalidUpload(MediaError):
     def __init__(self, message: str, *, field: str = "file") -> None:
         super().__init__(message)
         self.field = field
-
-
-class UploadStalled(MediaError):
-    """The body stopped arriving, or ended before its announced end."""
 
 
 class TooManyUploads(MediaError):

@@ -88,9 +88,7 @@ def _is_polyglot(found: Format, head: bytes, tail: bytes) -> bool:
     return kinds.has_zip_end(tail) or (found in kinds.IMAGES and kinds.has_markup(head))
 
 
-def _look_into(
-    found: Format, path: Path, file: BinaryIO, size: int, head: bytes
-) -> Examination:
+def _look_into(found: Format, path: Path, file: BinaryIO, size: int, head: bytes) -> Examination:
     match found:
         case Format.JPEG | Format.PNG | Format.GIF | Format.WEBP:
             width, height = images.read_size(path, found)
@@ -126,9 +124,7 @@ def _video_or_audio(found: Format, file: BinaryIO, size: int) -> Examination:
     )
 
 
-def _audio(
-    media_type: str, seconds: float | None, profile: Sequence[int] = ()
-) -> Examination:
+def _audio(media_type: str, seconds: float | None, profile: Sequence[int] = ()) -> Examination:
     return Examination(
         MediaKind.AUDIO,
         media_type,

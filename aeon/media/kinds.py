@@ -10,7 +10,7 @@ import re
 from enum import StrEnum
 from typing import Final
 
-import filetype
+import filetype  # type: ignore[import-untyped] # ships no types
 
 HEAD_BYTES: Final = 8192
 TAIL_BYTES: Final = 65_557

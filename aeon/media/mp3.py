@@ -11,7 +11,11 @@ from typing import BinaryIO, Final
 
 from aeon.media.facts import Unreadable, sane_duration
 
-_RATES: Final = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_RATES: Final = {
+    3: (44_100, 48_000, 32_000),
+    2: (22_050, 24_000, 16_000),
+    0: (11_025, 12_000, 8_000),
+}
 _KBITS_V1: Final = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBITS_V2: Final = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _VERSION_1: Final = 3
@@ -96,8 +100,10 @@ def _parse_header(data: bytes) -> _Frame | None:
     is_mono = data[3] >> 6 == _MONO
     # Side information up to the first granule: main_data_begin, private bits, scfsi; then
     # part2_3_length (12) and big_values (9) precede global_gain (8).
-    head_bits = (9 + (5 if is_mono else 3) + (4 if is_mono else 8)) if is_v1 else (
-        8 + (1 if is_mono else 2)
+    head_bits = (
+        (9 + (5 if is_mono else 3) + (4 if is_mono else 8))
+        if is_v1
+        else (8 + (1 if is_mono else 2))
     )
     return _Frame(
         length=samples // 8 * bits_per_second // hertz + padding,

@@ -7,7 +7,7 @@ the last block.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 from aeon.media.facts import TrackFacts, Unreadable, sane_duration, sane_side
@@ -49,6 +49,7 @@ class _Facts:
     height: int | None = None
     cluster_ticks: int = 0
     last_ticks: int = 0
+    block_sizes: list[int] = field(default_factory=list)
 
 
 class _Walk:
@@ -93,6 +94,8 @@ class _Walk:
             if len(data) >= track_bytes + 2:
                 (relative,) = struct.unpack(">h", data[track_bytes : track_bytes + 2])
                 facts.last_ticks = max(facts.last_ticks, facts.cluster_ticks + relative)
+                if not facts.has_video:
+                    facts.block_sizes.append(length)
         elif identifier == _DURATION and length in (4, _MAX_FLOAT_BYTES):
             self._file.seek(body)
             data = self._file.read(length)
@@ -135,6 +138,7 @@ def read_webm(file: BinaryIO, size: int) -> TrackFacts:
         duration_seconds=sane_duration(ticks * facts.scale_ns / 1e9),
         width=sane_side(facts.width),
         height=sane_side(facts.height),
+        profile=() if facts.has_video else facts.block_sizes,
     )
 
 

@@ -57,19 +57,20 @@ async def _ping(_context: Context, _command: requests.PingCommand) -> Fields:
 
 async def _send(context: Context, command: requests.SendMessageInput) -> Fields:
     sent = await messages.send_message(context.services, context.principal, command)
-    return _message_fields(sent)
+    return _message_fields(context, sent)
 
 
 async def _forward(context: Context, command: requests.ForwardMessageInput) -> Fields:
     sent = await messages.forward_message(context.services, context.principal, command)
-    return _message_fields(sent)
+    return _message_fields(context, sent)
 
 
 async def _edit(context: Context, command: requests.EditMessageCommand) -> Fields:
     edited = await messages.edit_message(
         context.services, context.principal, MessageId(command.message_id), command.text
     )
-    return {"message": encode.message(edited.message), "seq": edited.seq}
+    links = context.services.media.links.public
+    return {"message": encode.message(edited.message, links), "seq": edited.seq}
 
 
 async def _delete(context: Context, command: requests.DeleteMessageCommand) -> Fields:
@@ -130,9 +131,9 @@ async def _resume(context: Context, command: requests.ResumeCommand) -> Fields:
     }
 
 
-def _message_fields(sent: messages.SentMessage) -> Fields:
+def _message_fields(context: Context, sent: messages.SentMessage) -> Fields:
     return {
-        "message": encode.message(sent.message),
+        "message": encode.message(sent.message, context.services.media.links.public),
         "seq": sent.seq,
         "duplicate": sent.is_duplicate,
     }

@@ -79,7 +79,8 @@ class Resume:
                     report.resync.append(chat_id)
                     return
                 new = [event for event in page.events if not session.was_sent(chat_id, event.seq)]
-                frames = [Frame(event_frame(event), chat_id, event.seq) for event in new]
+                links = self._services.media.links.public
+                frames = [Frame(event_frame(event, links), chat_id, event.seq) for event in new]
                 if not session.replay(frames):
                     return
                 replayed += len(frames)

@@ -1,0 +1,221 @@
+"""Where files wait until they are complete: one directory of temporary files.
+
+A file that arrives is hashed and written in worker threads, in pieces of bounded size; only
+those pieces are in memory. Whatever ends an upload early takes its file along; what a crash
+leaves behind is removed by ``remove_stale``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import trio
+
+from aeon.media.errors import FileTooLarge
+from aeon.media.store import refusing_when_full, sync_directory
+
+PIECE_BYTES: Final = 256 * 1024
+"""How much is gathered for one trip to a worker thread."""
+_SUFFIX: Final = ".incoming"
+_PARTIAL_SUFFIX: Final = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A complete file in the staging area."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
+class Incoming:
+    """A file on its way in; made by ``StagingArea.receive``."""
+
+    def __init__(
+        self, path: Path, file: BinaryIO, max_bytes: int, threads: trio.CapacityLimiter
+    ) -> None:
+        self._path = path
+        self._file = file
+        self._max_bytes = max_bytes
+        self._threads = threads
+        self._hash = hashlib.sha256()
+        self._pieces: list[bytes] = []
+        self._pending_bytes = 0
+        self.size_bytes = 0
+
+    async def write(self, pieces: list[bytes]) -> None:
+        """Take the next bytes.
+
+        Raises:
+            FileTooLarge: with these it is too large.
+            StorageFull: there is no room.
+        """
+        for piece in pieces:
+            self.size_bytes += len(piece)
+            self._pending_bytes += len(piece)
+            self._pieces.append(piece)
+        if self.size_bytes > self._max_bytes:
+            raise FileTooLarge(self._max_bytes)
+        if self._pending_bytes >= PIECE_BYTES:
+            await self._flush()
+
+    async def complete(self) -> StagedFile:
+        """Write what is left; the file can be read from its path afterwards."""
+        await self._flush()
+        return StagedFile(self._path, self.size_bytes, self._hash.hexdigest())
+
+    async def _flush(self) -> None:
+        pieces, self._pieces, self._pending_bytes = self._pieces, [], 0
+        with refusing_when_full():
+            await trio.to_thread.run_sync(self._append, pieces, limiter=self._threads)
+
+    def _append(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self._hash.update(piece)
+            _write_all(self._file, piece)
+
+
+class StagingArea:
+    """The directory of files that are not complete yet."""
+
+    def __init__(self, directory: Path, *, threads: int = 8) -> None:
+        self.directory = directory
+        self._threads = trio.CapacityLimiter(threads)
+
+    @asynccontextmanager
+    async def receive(self, max_bytes: int) -> AsyncIterator[Incoming]:
+        """Open a new file; what was not moved away is removed at the end.
+
+        Raises:
+            StorageFull: there is no room even for its name.
+        """
+        path = self.directory / (secrets.token_hex(16) + _SUFFIX)
+        with refusing_when_full():
+            file = await trio.to_thread.run_sync(_create, path, limiter=self._threads)
+        try:
+            yield Incoming(path, file, max_bytes, self._threads)
+        finally:
+            file.close()
+            path.unlink(missing_ok=True)
+
+    async def write_small(self, data: bytes) -> StagedFile:
+        """Put a small content into a file of its own; its path is for the caller to move."""
+        path = self.directory / (secrets.token_hex(16) + _SUFFIX)
+        with refusing_when_full():
+            await trio.to_thread.run_sync(_write_file, path, data, limiter=self._threads)
+        return StagedFile(path, len(data), hashlib.sha256(data).hexdigest())
+
+    def partial_path(self, upload_id: str) -> Path:
+        """Name the file of an upload that comes in pieces."""
+        return self.directory / (upload_id + _PARTIAL_SUFFIX)
+
+    async def append(self, upload_id: str, offset: int, pieces: list[bytes]) -> None:
+        """Write pieces of an upload at their place; what lay behind is cut off.
+
+        Raises:
+            StorageFull: there is no room; what is before ``offset`` is untouched.
+            FileNotFoundError: what should be before ``offset`` is not there (any more).
+        """
+        path = self.partial_path(upload_id)
+        with refusing_when_full():
+            await trio.to_thread.run_sync(_write_at, path, offset, pieces, limiter=self._threads)
+
+    async def sync(self, upload_id: str) -> None:
+        """Make what was written of an upload survive a power cut."""
+        path = self.partial_path(upload_id)
+        await trio.to_thread.run_sync(_sync, path, limiter=self._threads)
+
+    async def hash_partial(self, upload_id: str, size_bytes: int) -> StagedFile:
+        """Cut an upload's file to its size and read it once.
+
+        Raises:
+            FileNotFoundError: it is gone.
+        """
+        path = self.partial_path(upload_id)
+        digest = await trio.to_thread.run_sync(_hash, path, size_bytes, limiter=self._threads)
+        return StagedFile(path, size_bytes, digest)
+
+    async def discard(self, upload_id: str) -> None:
+        """Remove an upload's file."""
+        path = self.partial_path(upload_id)
+        await trio.to_thread.run_sync(_unlink, path, limiter=self._threads)
+
+    async def remove_stale(self, max_age_seconds: float) -> int:
+        """Remove files that nobody has written to for so long."""
+        return await trio.to_thread.run_sync(
+            _remove_stale, self.directory, time.time() - max_age_seconds, limiter=self._threads
+        )
+
+
+def _create(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("xb", buffering=0)
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with _create(path) as file:
+        try:
+            _write_all(file, data)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _write_at(path: Path, offset: int, pieces: list[bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        if os.fstat(descriptor).st_size < offset:
+            raise FileNotFoundError(f"{path.name} is shorter than it was")
+        file.seek(offset)
+        for piece in pieces:
+            _write_all(file, piece)
+        file.truncate()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+
+
+def _hash(path: Path, size_bytes: int) -> str:
+    with path.open("r+b") as file:
+        file.truncate(size_bytes)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _remove_stale(directory: Path, before: float) -> int:
+    removed = 0
+    try:
+        entries = list(os.scandir(directory))
+    except FileNotFoundError:
+        return 0
+    for entry in entries:
+        try:
+            if entry.is_file() and entry.stat().st_mtime < before:
+                os.unlink(entry.path)
+                removed += 1
+        except FileNotFoundError:
+            continue
+    return removed
