@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -33,7 +33,14 @@ from sqlalchemy.sql.elements import ColumnElement
 from storage.connection import Row
 from storage.database import Connection
 from storage.ids import ChatId, MessageId, UserId
-from storage.mapping import message_columns, message_from, user_columns, user_from
+from storage.mapping import (
+    MESSAGE_SENDER,
+    MESSAGE_SEQ,
+    message_columns,
+    message_from,
+    user_columns,
+    user_from,
+)
 from storage.query import Query
 from storage.records import MessageRecord, UserRecord
 from storage.tables import chats, media, members, messages, users
@@ -44,6 +51,8 @@ _MAX_OFFSET: Final = 2**62
 _MAX_WINDOW: Final = 256
 _MESSAGE_AT: Final = 2
 """Where a message begins in the rows of ``_read_messages``."""
+_SEQ_AT: Final = _MESSAGE_AT + MESSAGE_SEQ
+_SENDER_AT: Final = _MESSAGE_AT + MESSAGE_SENDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +210,16 @@ def _with_readers(rows: Iterable[Row], cursors: Sequence[Row]) -> tuple[MessageR
     readers = [UserId(cursor[1]) for cursor in cursors]
     found = []
     for row in rows:
-        message = message_from(row, _MESSAGE_AT, senders=senders)
-        if message is None:
+        if row[_MESSAGE_AT] is None:
             continue
-        first = bisect_left(positions, message.seq)
-        key = (first, message.sender.id)
+        sender_id = UserId(row[_SENDER_AT])
+        first = bisect_left(positions, row[_SEQ_AT])
+        key = (first, sender_id)
         if key not in read_by:
-            read_by[key] = tuple(sorted(one for one in readers[first:] if one != key[1]))
-        found.append(replace(message, read_by=read_by[key]) if read_by[key] else message)
+            read_by[key] = tuple(sorted(one for one in readers[first:] if one != sender_id))
+        message = message_from(row, _MESSAGE_AT, senders=senders, read_by=read_by[key])
+        assert message is not None, "its id is not null"
+        found.append(message)
     return tuple(found)
 
 

@@ -89,6 +89,9 @@ MEDIA_WIDTH: Final = len(_MEDIA)
 _MESSAGE_WIDTH: Final = len(_MESSAGE)
 MESSAGE_WIDTH: Final = _MESSAGE_WIDTH + USER_WIDTH + MEDIA_WIDTH
 """Columns of a message with its sender and its media."""
+MESSAGE_SEQ: Final = _MESSAGE.index("seq")
+MESSAGE_SENDER: Final = _MESSAGE_WIDTH
+"""Where a message's place and its sender's id are among its columns."""
 
 Columns = list[ColumnElement[Any]]
 
