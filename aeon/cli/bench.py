@@ -4,4 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from aeon.bench import actors
+
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+app.command("actors")(actors.command)

@@ -1,6 +1,9 @@
 """Frames that make no sense: each fault has its code, and the connection stays."""
 
+import contextlib
+
 import pytest
+from trio_websocket import ConnectionClosed
 
 from tests.helpers.clients import Server
 
@@ -54,8 +57,9 @@ async def test_a_text_one_character_too_long(server: Server) -> None:
 
 async def test_a_flood_of_nonsense_ends_the_connection(server: Server) -> None:
     async with server.connected(ANNA) as socket:
-        for _ in range(60):
-            await socket.send_raw("{")
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(10_000):
+                await socket.send_raw("{")
         closed = await socket.wait_closed()
 
     assert closed.code == 4010

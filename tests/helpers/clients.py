@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import orjson
@@ -134,6 +134,10 @@ class Server:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        address = urlsplit(url)
+        assert address.hostname is not None
+        assert address.port is not None
+        self.host, self.port = address.hostname, address.port
 
     @asynccontextmanager
     async def person(
@@ -147,14 +151,17 @@ class Server:
     async def socket(
         self, query: str = "", *, headers: list[tuple[bytes, bytes]] | None = None
     ) -> AsyncIterator[Socket]:
-        url = f"{self.url.replace('http', 'ws', 1)}/ws{query}"
-        async with (
-            trio_websocket.open_websocket_url(url, extra_headers=headers) as connection,
-            trio.open_nursery() as nursery,
-        ):
+        # The stream is ours: trio-websocket leaves it open when the server closes first.
+        stream = await trio.open_tcp_stream(self.host, self.port)
+        async with stream, trio.open_nursery() as nursery:
+            connection = await trio_websocket.wrap_client_stream(
+                nursery, stream, f"{self.host}:{self.port}", f"/ws{query}", extra_headers=headers
+            )
             socket = Socket(connection)
             nursery.start_soon(socket.listen)
             yield socket
+            if socket.closed is None:
+                await connection.aclose()
             nursery.cancel_scope.cancel()
 
     @asynccontextmanager

@@ -1,0 +1,45 @@
+"""What is told and never stored: who is there, and who is typing."""
+
+from tests.helpers.clients import Server
+
+ANNA, BORIS, CLARA = 1001, 1002, 1003
+
+
+async def test_those_who_share_a_chat_see_each_other_come_and_go(server: Server) -> None:
+    async with server.person(ANNA) as anna, server.person(BORIS, "Boris") as boris:
+        await boris.get("/api/v1/me")
+        await anna.create_group(BORIS)
+        async with (
+            server.connected(ANNA) as socket,
+            server.connected(CLARA, "Clara") as stranger,
+        ):
+            async with server.connected(BORIS, "Boris"):
+                online = await socket.event("user_status", user_id=BORIS)
+            offline = await socket.event("user_status", user_id=BORIS, is_online=False)
+            await stranger.command("ping")
+
+    assert online["is_online"] is True
+    assert "seq" not in online
+    assert offline["last_seen_at"].endswith("Z")
+    assert [frame for frame in stranger.frames if frame["type"] == "user_status"] == []
+
+
+async def test_typing_reaches_the_others_only(server: Server) -> None:
+    async with (
+        server.person(ANNA) as anna,
+        server.person(BORIS, "Boris") as boris,
+        server.connected(ANNA) as typist,
+        server.connected(BORIS, "Boris") as reader,
+    ):
+        await boris.get("/api/v1/me")
+        chat_id = await anna.create_group(BORIS)
+        ack = await typist.command("typing", chat_id=chat_id, is_typing=True)
+        begun = await reader.event("typing", is_typing=True)
+        await typist.command("typing", chat_id=chat_id, is_typing=False)
+        await reader.event("typing", is_typing=False)
+        refused = await typist.command("typing", chat_id=999_999, is_typing=True)
+
+    assert ack["type"] == "ack"
+    assert (begun["chat_id"], begun["user_id"]) == (chat_id, ANNA)
+    assert refused["code"] == "not_a_member"
+    assert [frame for frame in typist.frames if frame["type"] == "typing"] == []

@@ -1,0 +1,129 @@
+"""Catching up: nothing missed, nothing twice, in order; and what can not be replayed is said."""
+
+import pytest
+
+from aeon.config import Settings
+from tests.helpers.clients import Server
+
+ANNA, BORIS = 1001, 1002
+
+
+async def test_a_client_that_was_away_gets_what_it_missed(server: Server) -> None:
+    async with server.person(ANNA) as anna, server.person(BORIS, "Boris") as boris:
+        chat_id = await anna.create_group(BORIS)
+        first = await anna.send(chat_id, "seen")
+        for number in range(5):
+            await anna.send(chat_id, f"missed {number}")
+        message = await anna.send(chat_id, "typo")
+        await anna.put(f"/api/v1/messages/{message['id']}", {"text": "corrected"})
+        await boris.post(f"/api/v1/messages/chat/{chat_id}/read-all")
+
+        async with server.connected(BORIS, "Boris") as socket:
+            ack = await socket.command("resume", cursors={str(chat_id): first["seq"]})
+            await anna.send(chat_id, "live")
+            await socket.frame(lambda f: f.get("message", {}).get("text") == "live")
+
+    assert ack["chats"] == {str(chat_id): {"seq": 10, "replayed": 8}}
+    assert (ack["resync"], ack["left"]) == ([], [])
+    assert [event["seq"] for event in socket.events] == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+    # A replay shows messages as they are now.
+    assert socket.events[5]["message"]["text"] == "corrected"
+
+
+async def test_with_resume_promised_nothing_durable_comes_before_it(server: Server) -> None:
+    async with server.person(ANNA) as anna:
+        chat_id = await anna.create_group()
+        async with server.connected(ANNA, query="&resume=1") as socket:
+            for number in range(3):
+                await anna.send(chat_id, f"{number}")
+            await socket.command("ping")
+            before = list(socket.events)
+            ack = await socket.command("resume", cursors={str(chat_id): 1})
+            await anna.send(chat_id, "live")
+            await socket.frame(lambda f: f.get("message", {}).get("text") == "live")
+
+    assert before == []
+    assert ack["chats"][str(chat_id)]["replayed"] == 3
+    assert [event["seq"] for event in socket.events] == [2, 3, 4, 5]
+
+
+async def test_what_went_live_before_is_not_replayed(server: Server) -> None:
+    async with server.person(ANNA) as anna:
+        chat_id = await anna.create_group()
+        await anna.send(chat_id, "missed")
+        async with server.connected(ANNA) as socket:
+            await anna.send(chat_id, "live")
+            await socket.event("new_message")
+            ack = await socket.command("resume", cursors={str(chat_id): 1})
+
+    assert ack["chats"][str(chat_id)] == {"seq": 3, "replayed": 1}
+    assert sorted(event["seq"] for event in socket.events) == [2, 3]
+
+
+async def test_chats_left_and_chats_not_named(server: Server) -> None:
+    async with server.person(ANNA) as anna, server.person(BORIS, "Boris") as boris:
+        kept = await anna.create_group(BORIS, title="Kept")
+        left = await anna.create_group(BORIS, title="Left")
+        await boris.delete(f"/api/v1/chats/{left}/members/{BORIS}")
+        async with server.connected(BORIS, "Boris") as socket:
+            ack = await socket.command("resume", cursors={str(left): 1, "999999": 1})
+
+    assert sorted(ack["left"]) == sorted([left, 999_999])
+    assert ack["resync"] == [kept]
+    assert ack["chats"] == {}
+
+
+async def test_a_cursor_ahead_of_the_log_asks_for_a_resync(server: Server) -> None:
+    async with server.person(ANNA) as anna:
+        chat_id = await anna.create_group()
+        async with server.connected(ANNA) as socket:
+            ack = await socket.command("resume", cursors={str(chat_id): 1000})
+
+    assert ack["resync"] == [chat_id]
+
+
+class TestSmallLimit:
+    """A gap beyond RESUME_MAX_EVENTS is not replayed in part."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"resume_max_events": 3})
+
+    async def test_too_far_behind(self, server: Server) -> None:
+        async with server.person(ANNA) as anna:
+            chat_id = await anna.create_group()
+            for number in range(4):
+                await anna.send(chat_id, f"{number}")
+            async with server.connected(ANNA) as socket:
+                too_far = await socket.command("resume", cursors={str(chat_id): 1})
+                near = await socket.command("resume", cursors={str(chat_id): 2})
+
+        assert (too_far["resync"], too_far["chats"]) == ([chat_id], {})
+        assert near["chats"] == {str(chat_id): {"seq": 5, "replayed": 3}}
+
+
+async def test_a_paused_chat_is_silent_until_it_is_joined_and_resumed(server: Server) -> None:
+    async with server.person(ANNA) as anna:
+        chat_id = await anna.create_group()
+        async with server.connected(ANNA) as socket:
+            paused = await socket.command("leave_chat", chat_id=chat_id)
+            await anna.send(chat_id, "while paused")
+            await socket.command("ping")
+            silent = list(socket.events)
+            joined = await socket.command("join_chat", chat_id=chat_id)
+            await anna.send(chat_id, "live")
+            await socket.event("new_message")
+            ack = await socket.command("resume", cursors={str(chat_id): paused["seq"]})
+
+    assert (paused["seq"], joined["seq"], silent) == (1, 2, [])
+    assert ack["chats"][str(chat_id)]["replayed"] == 1
+    assert [event["seq"] for event in socket.events] == [3, 2]
+
+
+async def test_strangers_learn_nothing_of_a_chat_by_joining_it(server: Server) -> None:
+    async with server.person(ANNA) as anna, server.connected(BORIS, "Boris") as socket:
+        chat_id = await anna.create_group()
+        known = await socket.command("join_chat", chat_id=chat_id)
+        unknown = await socket.command("join_chat", chat_id=999_999)
+
+    assert known["code"] == unknown["code"] == "not_a_member"
