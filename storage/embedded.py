@@ -45,6 +45,7 @@ DATABASE: Final = "aeon"
 START_TIMEOUT_SECONDS: Final = 60.0
 """Recovery after a crash replays up to ``max_wal_size`` of log."""
 STOP_TIMEOUT_SECONDS: Final = 10.0
+_ATTEMPTS_AFTER_A_CRASH: Final = 5
 LOG_MAX_BYTES: Final = 4 * 2**20
 SOCKET_PATH_MAX_BYTES: Final = 107
 """The kernel's bound on a Unix socket's path."""
@@ -175,17 +176,34 @@ class EmbeddedPostgres:
 
     def _attach_or_launch(self) -> Postmaster:
         if (running := Postmaster.find(self._cluster)) is not None:
-            running.wait_until_ready(START_TIMEOUT_SECONDS, self._log)
-            return running
-        socket_dir = self._make_socket_dir()
-        # A crash left these, or nothing did: whoever has their pid now is no server of ours.
-        for stale in (self._cluster / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")):
-            stale.unlink(missing_ok=True)
+            try:
+                running.wait_until_ready(START_TIMEOUT_SECONDS, self._log)
+            except Unavailable:
+                if running.is_running:
+                    raise
+                # It was just ending.
+            else:
+                return running
         programs = find_programs(self._account)
         if not (self._cluster / "PG_VERSION").exists():
             create_cluster(programs, self._account, self._cluster)
         self._refuse_other_version(programs)
         self._rotate_log()
+        socket_dir = self._make_socket_dir()
+        # A crash left these, or nothing did: whoever has their pid now is no server of ours.
+        leftovers = [self._cluster / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")]
+        has_crashed = leftovers[0].exists()
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
+        for _ in range(_ATTEMPTS_AFTER_A_CRASH if has_crashed else 0):
+            try:
+                return self._launch(programs, socket_dir)
+            except Unavailable:
+                # Its last backends hold on to shared memory until they notice.
+                time.sleep(0.5)  # noqa: TID251 # runs in a thread
+        return self._launch(programs, socket_dir)
+
+    def _launch(self, programs: Path, socket_dir: Path) -> Postmaster:
         server = Postmaster.launch(
             programs,
             self._account,
