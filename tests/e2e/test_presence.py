@@ -6,8 +6,7 @@ ANNA, BORIS, CLARA = 1001, 1002, 1003
 
 
 async def test_those_who_share_a_chat_see_each_other_come_and_go(server: Server) -> None:
-    async with server.person(ANNA) as anna, server.person(BORIS, "Boris") as boris:
-        await boris.get("/api/v1/me")
+    async with server.person(ANNA) as anna, server.person(BORIS, "Boris"):
         await anna.create_group(BORIS)
         async with (
             server.connected(ANNA) as socket,
@@ -27,11 +26,10 @@ async def test_those_who_share_a_chat_see_each_other_come_and_go(server: Server)
 async def test_typing_reaches_the_others_only(server: Server) -> None:
     async with (
         server.person(ANNA) as anna,
-        server.person(BORIS, "Boris") as boris,
+        server.person(BORIS, "Boris"),
         server.connected(ANNA) as typist,
         server.connected(BORIS, "Boris") as reader,
     ):
-        await boris.get("/api/v1/me")
         chat_id = await anna.create_group(BORIS)
         ack = await typist.command("typing", chat_id=chat_id, is_typing=True)
         begun = await reader.event("typing", is_typing=True)

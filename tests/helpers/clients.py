@@ -143,9 +143,12 @@ class Server:
     async def person(
         self, user_id: int, first_name: str = "Anna", *, username: str | None = None
     ) -> AsyncIterator[Rest]:
+        """Log a person in, so that others can name them, and give their client."""
         raw = init_data(user_id, first_name, username=username)
         async with httpx.AsyncClient(base_url=self.url, timeout=DEADLINE_SECONDS) as http:
-            yield Rest(http, raw, user_id)
+            rest = Rest(http, raw, user_id)
+            await rest.get("/api/v1/me")
+            yield rest
 
     @asynccontextmanager
     async def socket(
