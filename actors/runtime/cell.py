@@ -178,17 +178,25 @@ class Cell:
     def fail_current(self, failure: Exception) -> None:
         """The handler crashed: what it has not answered is lost."""
         self.last_error = failure
-        totals = self.kind.totals
-        for delivery in self.current:
-            if delivery.is_answered:
-                self.handled += 1
-                totals.handled += 1
-            else:
-                self.crashed += 1
-                totals.crashed += 1
-                self.drop_crashed(delivery, failure, "crashed")
+        for delivery in self._open_current():
+            self.crashed += 1
+            self.kind.totals.crashed += 1
+            self.drop_crashed(delivery, failure, "crashed")
         if self.current:  # else a start, a stop or a signal crashed
             self._record_current(FlightOutcome.CRASHED)
+
+    def drop_current(self) -> None:
+        """The handler was cut off: what it has not answered is lost."""
+        for delivery in self._open_current():
+            self.drop(delivery, DeadLetterReason.CANCELLED)
+        self.current = ()
+
+    def _open_current(self) -> list[Delivery[object]]:
+        """What the handler leaves open; the rest of what it has in its hands is handled."""
+        left = [delivery for delivery in self.current if not delivery.is_answered]
+        self.handled += len(self.current) - len(left)
+        self.kind.totals.handled += len(self.current) - len(left)
+        return left
 
     def _record_current(self, outcome: FlightOutcome) -> float:
         batch, self.current = self.current, ()

@@ -24,7 +24,7 @@ from actors.runtime.context import ActorContext
 from actors.runtime.dead_letters import DeadLetterReason
 from actors.runtime.delivery import Delivery
 from actors.runtime.errors import ActorFailed, Refusal
-from actors.runtime.failures import is_transient, split_failure
+from actors.runtime.failures import is_transient, opened, split_failure
 from actors.runtime.lane import Inspection, LaneItem, Pipe, Watch
 from actors.runtime.props import Directive
 from actors.runtime.recorder import FlightOutcome
@@ -42,9 +42,7 @@ async def run_cell(cell: Cell, forget: Callable[[Cell], None]) -> None:
             await trio.lowlevel.checkpoint()
     finally:
         # Also the way out of a hard stop: whatever is still ours gets its answer.
-        for delivery in cell.current:
-            if not delivery.is_answered:
-                cell.drop(delivery, DeadLetterReason.CANCELLED)
+        cell.drop_current()
         cell.drop_waiting()
         cell.end_incarnation()
         cell.tell_watchers(cell.stop_reason or StopReason.SHUTDOWN)
@@ -184,8 +182,8 @@ async def _handle(
         value = await actor.receive(delivery.message)
         if slot is not None:
             delivery.reply(value)
-    except Refusal as refusal:
-        delivery.fail(refusal)
+    except (Refusal, ExceptionGroup) as error:
+        delivery.fail(_refusal_in(error))
         outcome = FlightOutcome.REFUSED
     return cell.finish(outcome)
 
@@ -209,7 +207,8 @@ async def _handle_batch(
     try:
         # If cancelled here: run_cell settles what the handler has not answered.
         await actor.receive_batch(batch)
-    except Refusal as refusal:
+    except (Refusal, ExceptionGroup) as error:
+        refusal = _refusal_in(error)
         outcome = FlightOutcome.REFUSED
         for delivery in asks:
             delivery.fail(refusal)
@@ -217,6 +216,14 @@ async def _handle_batch(
         if not delivery.is_answered:
             delivery.fail(ActorFailed(cell.address, "the batch handler left it unanswered"))
     return cell.finish(outcome)
+
+
+def _refusal_in(error: Exception) -> Refusal:
+    """The refusal that a handler raised, perhaps out of a nursery; else it is a crash."""
+    refusal = opened(error)
+    if not isinstance(refusal, Refusal):
+        raise error
+    return refusal
 
 
 def _without_expired(
@@ -248,6 +255,9 @@ async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> 
     environment, props = cell.kind.environment, cell.kind.props
     if failed_to_start:
         _refuse_waiting_asks(cell, failure)
+        if cell.stop_reason is StopReason.SHUTDOWN:
+            cell.drop_waiting()
+            return _after_stop(cell, StopReason.SHUTDOWN)
     if cell.window is None:
         cell.window = RestartWindow(props.restart)
     wait_seconds = cell.window.failed(

@@ -400,3 +400,41 @@ async def test_cancelled_body_still_drains(log: list[Any], autojump_clock: MockC
             await trio.sleep_forever()
     assert scope.cancelled_caught
     assert "still handled" in log
+
+
+async def test_refusal_out_of_a_nursery_is_an_answer(autojump_clock: MockClock) -> None:
+    class Nested(Actor[Any]):
+        async def receive(self, message: Any) -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._refuse)
+
+        async def _refuse(self) -> None:
+            raise NotToday
+
+    system = ActorSystem()
+    system.register("n", Nested)
+    async with system:
+        with pytest.raises(NotToday):
+            await system.ref("n", 1).ask("x")
+    assert system.dead_letters.total == 0
+
+
+async def test_a_start_that_fails_during_shutdown_is_not_repeated(
+    autojump_clock: MockClock,
+) -> None:
+    class NeverUp(Actor[Any]):
+        starts = 0
+
+        async def on_start(self) -> None:
+            type(self).starts += 1
+            await trio.sleep(0.1)
+            raise OSError
+
+    system = ActorSystem()
+    system.register("n", NeverUp, Props(transient=(OSError,)))
+    async with system:
+        system.ref("n", 1).tell("x")
+        await trio.sleep(0.05)
+    assert NeverUp.starts == 1
+    assert system.drained
+    assert system.dead_letters.count(DeadLetterReason.STOPPED) == 1
