@@ -11,18 +11,15 @@ from sqlalchemy import (
     BigInteger,
     Interval,
     String,
-    and_,
     any_,
     bindparam,
     func,
-    lateral,
     literal_column,
     select,
-    true,
 )
 from sqlalchemy.sql import Select
 
-from storage.json_rows import id_array, json_rows
+from storage.json_rows import each, id_array, json_rows
 from storage.mapping import (
     chat_columns,
     media_columns,
@@ -57,16 +54,16 @@ CLOCK_AND_IDS: Final = Query(
 )
 _member_rows = json_rows("member_rows", chat_id=BigInteger, user_id=BigInteger)
 MEMBERS: Final = Query(
-    select(
-        members.c.chat_id,
-        members.c.user_id,
-        members.c.role,
-        members.c.read_seq,
-        members.c.read_message_id,
-        members.c.joined_at,
-    ).join(
+    each(
         _member_rows,
-        and_(
+        select(
+            members.c.chat_id,
+            members.c.user_id,
+            members.c.role,
+            members.c.read_seq,
+            members.c.read_message_id,
+            members.c.joined_at,
+        ).where(
             members.c.chat_id == _member_rows.c.chat_id,
             members.c.user_id == _member_rows.c.user_id,
         ),
@@ -80,19 +77,17 @@ ALL_MEMBERS: Final = Query(
         )
     )
     .where(
+        members.c.chat_id == any_(id_array("chat_ids")),
         (members.c.chat_id == any_(id_array("whole_chats")))
-        | (
-            (members.c.chat_id == any_(id_array("private_chats")))
-            & (chats.c.type == literal_column("'private'"))
-        )
+        | (chats.c.type == literal_column("'private'")),
     )
 )
 MESSAGES: Final = Query(_messages().where(messages.c.id == any_(id_array("message_ids"))))
 _key_rows = json_rows("client_keys", sender_id=BigInteger, client_msg_id=String)
 SENT: Final = Query(
-    _messages().join(
+    each(
         _key_rows,
-        and_(
+        _messages().where(
             messages.c.sender_id == _key_rows.c.sender_id,
             messages.c.client_msg_id == _key_rows.c.client_msg_id,
         ),
@@ -100,43 +95,45 @@ SENT: Final = Query(
 )
 _source_rows = json_rows("sources", message_id=BigInteger, user_id=BigInteger)
 READABLE: Final = Query(
-    select(_source_rows.c.message_id, _source_rows.c.user_id).select_from(
-        _source_rows.join(messages, messages.c.id == _source_rows.c.message_id)
-        .join(
-            members,
-            and_(
-                members.c.chat_id == messages.c.chat_id,
-                members.c.user_id == _source_rows.c.user_id,
-            ),
+    each(
+        _source_rows,
+        select(messages.c.id, members.c.user_id)
+        .select_from(
+            messages.join(members, members.c.chat_id == messages.c.chat_id).join(
+                chats, chats.c.id == messages.c.chat_id
+            )
         )
-        .join(chats, and_(chats.c.id == messages.c.chat_id, chats.c.is_active))
+        .where(
+            messages.c.id == _source_rows.c.message_id,
+            members.c.user_id == _source_rows.c.user_id,
+            chats.c.is_active,
+        ),
     )
 )
 USERS: Final = Query(select(*user_columns()).where(users.c.id == any_(id_array("user_ids"))))
 _media_rows = json_rows("media_ids", media_id=String)
 MEDIA: Final = Query(
-    select(*media_columns()).join(_media_rows, media.c.id == _media_rows.c.media_id)
+    each(_media_rows, select(*media_columns()).where(media.c.id == _media_rows.c.media_id))
 )
 _newest_rows = json_rows("read_chats", chat_id=BigInteger)
-_newest = lateral(
-    select(messages.c.id, messages.c.seq)
-    .where(messages.c.chat_id == _newest_rows.c.chat_id)
-    .order_by(messages.c.seq.desc())
-    .limit(literal_column("1"))
-).alias("newest")
 NEWEST: Final = Query(
-    select(_newest_rows.c.chat_id, _newest.c.id, _newest.c.seq).select_from(
-        _newest_rows.join(_newest, true())
+    each(
+        _newest_rows,
+        select(messages.c.chat_id, messages.c.id, messages.c.seq)
+        .where(messages.c.chat_id == _newest_rows.c.chat_id)
+        .order_by(messages.c.seq.desc()),
     )
 )
 _pair_rows = json_rows("pairs", low=BigInteger, high=BigInteger)
 PAIRS: Final = Query(
-    select(chats.c.pair_low_id, chats.c.pair_high_id, chats.c.id)
-    .join(
+    each(
         _pair_rows,
-        and_(chats.c.pair_low_id == _pair_rows.c.low, chats.c.pair_high_id == _pair_rows.c.high),
+        select(chats.c.pair_low_id, chats.c.pair_high_id, chats.c.id).where(
+            chats.c.pair_low_id == _pair_rows.c.low,
+            chats.c.pair_high_id == _pair_rows.c.high,
+            chats.c.is_active,
+        ),
     )
-    .where(chats.c.is_active, chats.c.pair_low_id.is_not(None))
 )
 RECENT: Final = Query(
     select(

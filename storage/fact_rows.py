@@ -124,8 +124,8 @@ class FactReader:
         ]
         if self._whole_chats or self._private_chats:
             whole: Params = {
+                "chat_ids": dump_ids(self._whole_chats | self._private_chats),
                 "whole_chats": dump_ids(self._whole_chats),
-                "private_chats": dump_ids(self._private_chats),
             }
             steps.append((queries.ALL_MEMBERS, whole, _read_all_members))
         steps += self._message_steps()

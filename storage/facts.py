@@ -115,10 +115,8 @@ class ChatFacts:
     has_new_profile: bool = False
     """More than ``last_seq``, ``updated_at`` and ``live_messages`` changed."""
     live_messages_change: int = 0
-    read_members: set[UserId] = field(default_factory=set)
-    """Only their cursor moved."""
     changed_members: set[UserId] = field(default_factory=set)
-    """Joined, left, or have another role."""
+    """Joined, left, read, or have another role."""
 
     def record(self) -> ChatRecord:
         """The chat as it stands now."""
@@ -191,7 +189,7 @@ class ChatFacts:
         member = self.members[event.actor_id]
         member.read_seq = event.read_seq
         member.read_message_id = event.message_id
-        self.read_members.add(event.actor_id)
+        self.changed_members.add(event.actor_id)
 
     def _create(self, event: ChatCreated) -> None:
         self.chat = event.chat

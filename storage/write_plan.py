@@ -17,7 +17,7 @@ from storage import write_queries as queries
 from storage.event_rows import EVENT_CODES, encode_event
 from storage.events import DurableEvent, MessageSent
 from storage.facts import BatchFacts, ChatFacts
-from storage.json_rows import dump_rows
+from storage.json_rows import dump_ids, dump_rows
 from storage.query import Query
 from storage.records import MessageRecord
 
@@ -49,9 +49,11 @@ def plan_writes(facts: BatchFacts, events: Sequence[DurableEvent]) -> list[_Stat
 
 def _chat_statements(changed: Sequence[ChatFacts]) -> list[_Statement]:
     statements: list[_Statement] = []
+    params: dict[str, object]
     profiles = [_changed_chat_row(chat) for chat in changed if chat.has_new_profile]
     if profiles:
-        statements.append((queries.CHANGE_CHATS, {"changed_chats": dump_rows(profiles)}))
+        params = {"changed_chats": dump_rows(profiles), "changed_ids": _ids(profiles)}
+        statements.append((queries.CHANGE_CHATS, params))
     if changed:
         rows = [
             {
@@ -62,14 +64,14 @@ def _chat_statements(changed: Sequence[ChatFacts]) -> list[_Statement]:
             }
             for chat in changed
         ]
-        statements.append((queries.GROW_CHATS, {"grown_chats": dump_rows(rows)}))
+        params = {"grown_chats": dump_rows(rows), "grown_ids": _ids(rows)}
+        statements.append((queries.GROW_CHATS, params))
     return statements
 
 
 def _member_statements(changed: Sequence[ChatFacts]) -> list[_Statement]:
     put: list[_Row] = []
     gone: list[_Row] = []
-    cursors: list[_Row] = []
     for chat in changed:
         for user_id in chat.changed_members:
             row: _Row = {"chat_id": chat.id, "user_id": user_id}
@@ -82,23 +84,13 @@ def _member_statements(changed: Sequence[ChatFacts]) -> list[_Statement]:
             row["read_message_id"] = member.read_message_id
             row["joined_at"] = member.joined_at
             put.append(row)
-        for user_id in chat.read_members - chat.changed_members:
-            member = chat.members[user_id]
-            cursors.append(
-                {
-                    "chat_id": chat.id,
-                    "user_id": user_id,
-                    "read_seq": member.read_seq,
-                    "read_message_id": member.read_message_id,
-                }
-            )
     statements: list[_Statement] = []
     if put:
         statements.append((queries.PUT_MEMBERS, {"member_rows": dump_rows(put)}))
     if gone:
-        statements.append((queries.DELETE_MEMBERS, {"gone_members": dump_rows(gone)}))
-    if cursors:
-        statements.append((queries.MOVE_CURSORS, {"cursors": dump_rows(cursors)}))
+        gone_ids = dump_ids(row["user_id"] for row in gone)
+        params: dict[str, object] = {"gone_members": dump_rows(gone), "gone_ids": gone_ids}
+        statements.append((queries.DELETE_MEMBERS, params))
     return statements
 
 
@@ -112,9 +104,17 @@ def _message_statements(facts: BatchFacts) -> list[_Statement]:
     changed = facts.changed_messages.difference(facts.new_messages)
     if changed:
         rows = [_changed_message_row(messages[message_id]) for message_id in changed]
-        param = dump_rows(rows)
-        statements.append((queries.CHANGE_MESSAGES, {"changed_messages": param, "at": at}))
+        params: dict[str, object] = {
+            "changed_messages": dump_rows(rows),
+            "changed_ids": _ids(rows),
+            "at": at,
+        }
+        statements.append((queries.CHANGE_MESSAGES, params))
     return statements
+
+
+def _ids(rows: Sequence[_Row]) -> str:
+    return dump_ids(row["id"] for row in rows)
 
 
 def _key_order(row: _Row) -> tuple[int, str]:

@@ -1,6 +1,7 @@
 """The statements that write what a batch decided. Their parameters are whole batches.
 
-``at`` is the moment of the batch: it stamps every row that the batch made or changed.
+``at`` is the moment of the batch: it stamps every row that the batch made or changed. Updates also
+take the ids as an array, which PostgreSQL looks up by index; see ``json_rows.each`` for why.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Text,
-    and_,
+    any_,
     bindparam,
     case,
     delete,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from storage.json_rows import json_rows
+from storage.json_rows import id_array, json_rows
 from storage.query import Query
 from storage.tables import chats, events, members, messages
 
@@ -72,7 +73,7 @@ GROW_CHATS: Final = Query(
         live_messages=chats.c.live_messages + _grown_chats.c.live_messages_change,
         updated_at=_grown_chats.c.updated_at,
     )
-    .where(chats.c.id == _grown_chats.c.id)
+    .where(chats.c.id == _grown_chats.c.id, chats.c.id == any_(id_array("grown_ids")))
 )
 
 _changed_chats = json_rows(
@@ -89,7 +90,7 @@ _changed_chats = json_rows(
 CHANGE_CHATS: Final = Query(
     update(chats)
     .values({column.name: column for column in _changed_chats.c if column.name != "id"})
-    .where(chats.c.id == _changed_chats.c.id)
+    .where(chats.c.id == _changed_chats.c.id, chats.c.id == any_(id_array("changed_ids")))
 )
 
 _members = json_rows(
@@ -117,24 +118,10 @@ PUT_MEMBERS: Final = Query(
 _gone_members = json_rows("gone_members", chat_id=BigInteger, user_id=BigInteger)
 DELETE_MEMBERS: Final = Query(
     delete(members).where(
-        and_(
-            members.c.chat_id == _gone_members.c.chat_id,
-            members.c.user_id == _gone_members.c.user_id,
-        )
+        members.c.chat_id == _gone_members.c.chat_id,
+        members.c.user_id == _gone_members.c.user_id,
+        members.c.user_id == any_(id_array("gone_ids")),
     )
-)
-
-_cursors = json_rows(
-    "cursors",
-    chat_id=BigInteger,
-    user_id=BigInteger,
-    read_seq=BigInteger,
-    read_message_id=BigInteger,
-)
-MOVE_CURSORS: Final = Query(
-    update(members)
-    .values(read_seq=_cursors.c.read_seq, read_message_id=_cursors.c.read_message_id)
-    .where(and_(members.c.chat_id == _cursors.c.chat_id, members.c.user_id == _cursors.c.user_id))
 )
 
 _new_messages = json_rows(
@@ -180,10 +167,9 @@ CHANGE_MESSAGES: Final = Query(
         updated_at=_at,
     )
     .where(
-        and_(
-            messages.c.chat_id == _changed_messages.c.chat_id,
-            messages.c.id == _changed_messages.c.id,
-        )
+        messages.c.chat_id == _changed_messages.c.chat_id,
+        messages.c.id == _changed_messages.c.id,
+        messages.c.id == any_(id_array("changed_ids")),
     )
 )
 

@@ -192,7 +192,6 @@ def _create_messages() -> None:
             "NOT is_deleted OR (text IS NULL AND media_id IS NULL)",
             name=op.f("ck_messages_deleted_text"),
         ),
-        sa.ForeignKeyConstraint(["chat_id"], ["chats.id"], name=op.f("fk_messages_chat_id")),
         sa.ForeignKeyConstraint(["sender_id"], ["users.id"], name=op.f("fk_messages_sender_id")),
         sa.ForeignKeyConstraint(["media_id"], ["media.id"], name=op.f("fk_messages_media_id")),
     )
@@ -229,7 +228,6 @@ def _create_events() -> None:
         sa.Column("data", postgresql.JSONB),
         sa.Column("at", _timestamp, nullable=False),
         sa.PrimaryKeyConstraint("chat_id", "seq", name=op.f("pk_events")),
-        sa.ForeignKeyConstraint(["chat_id"], ["chats.id"], name=op.f("fk_events_chat_id")),
     )
     op.create_index("ix_events_at", "events", ["at"], postgresql_using="brin")
 
