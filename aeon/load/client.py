@@ -40,6 +40,8 @@ class _Message:
     key: int
     chat_id: int
     due_ns: int
+    is_held: bool = False
+    """Said while this person was away on purpose: it is due when they are back."""
     tries: int = 0
 
 
@@ -63,7 +65,8 @@ class Client:
         self._close_code = ABNORMAL
         self._was_connected = False
         self._is_catching_up = False
-        self._dropped = False
+        self._is_leaving = False
+        self._is_away = False
         self._away_seconds = 0.0
         self.on_message: Callable[[int, int, int], None] | None = None
         """Called with (chat, message id, key) when an own message was acked."""
@@ -91,7 +94,7 @@ class Client:
 
     def say(self, chat_id: int, due_ns: int) -> None:
         """Send a message; while offline it is kept until the connection is back."""
-        message = _Message(self._crew.next_key(), chat_id, due_ns)
+        message = _Message(self._crew.next_key(), chat_id, due_ns, is_held=self._is_away)
         self._messages[f"m{message.key}"] = message
         self._crew.count("sent")
         self._crew.time("late", due_ns)
@@ -110,15 +113,15 @@ class Client:
     def drop(self, *, away_seconds: float = 0.0) -> None:
         """Lose the connection without a word; ``run`` then connects again."""
         if self._socket is not None and self._socket.is_open:
-            self._dropped = True
+            self._is_away = True
             self._away_seconds = away_seconds
-            self._socket.abort()
+            self._abort()
 
     async def hang_up(self, *, away_seconds: float = 0.0) -> None:
         """Close the connection in order; ``run`` then connects again."""
         if self._socket is None or not self._socket.is_open:
             return
-        self._dropped = True
+        self._is_away = self._is_leaving = True
         self._away_seconds = away_seconds
         self._socket.send_close()
         with trio.move_on_after(CLOSE_SECONDS) as scope:
@@ -167,7 +170,7 @@ class Client:
                 return
             except (OSError, HandshakeFailed, _Disconnected) as error:
                 self._crew.count(f"error.connect: {short_reason(error)}")
-                self.drop()
+                self._abort()
                 waited = trio.current_time() - failing_since
                 if waited >= self._crew.plan.patience_seconds:
                     raise ServerGone(
@@ -184,7 +187,7 @@ class Client:
     async def _connect_once(self) -> None:
         crew, started_ns = self._crew, now_ns()
         self._greeted, self._closed = trio.Event(), trio.Event()
-        self._dropped = False
+        self._is_leaving = False
         self._away_seconds = 0.0
         self._is_catching_up = True
         self._socket = await open_websocket(
@@ -202,6 +205,7 @@ class Client:
             await self._catch_up()
         self._was_connected = True
         self._is_catching_up = False
+        self._is_away = False
         self._online.set()
         for message in list(self._messages.values()):
             self._send_message(message)
@@ -261,6 +265,11 @@ class Client:
             raise _Disconnected(f"closed with {self._close_code}")
         raise _Disconnected(f"no {what} in {seconds:g} s")
 
+    def _abort(self) -> None:
+        self._is_leaving = True
+        if self._socket is not None and self._socket.is_open:
+            self._socket.abort()
+
     # What it sends
 
     def _send_message(self, message: _Message) -> None:
@@ -268,6 +277,8 @@ class Client:
         message.tries += 1
         if message.tries > 1:
             self._crew.count("sent_again")
+        elif message.is_held:
+            message.due_ns = now_ns()
         self._write(
             {
                 "type": "send_message",
@@ -308,7 +319,7 @@ class Client:
     def on_closed(self, code: int) -> None:
         """Note the end of the connection."""
         self._close_code = code
-        if not self._dropped and not self._crew.is_over:
+        if not self._is_leaving and not self._crew.is_over:
             self._crew.count(f"close.{code}")
         self._commands.clear()
         self._online = trio.Event()

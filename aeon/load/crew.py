@@ -19,6 +19,8 @@ from aeon.load.poller import Poller
 from aeon.load.streams import Stream
 from aeon.load.verdict import Evidence, Send
 
+OPENING: Final = "opening."
+"""Before the names of what is counted and timed while people connect, before the load."""
 _MAX_KNOWN_FRAMES: Final = 4096
 
 
@@ -57,6 +59,7 @@ class Crew:
                 self.chats_of.setdefault(member, []).append(chat.chat_id)
         self._known_frames: dict[bytes, Sighting] = {}
         self._keys = plan.worker * KEYS_PER_WORKER
+        self._prefix = OPENING
         self._answered_ns = now_ns()
         self.is_over = False
         """Set when the run ends: nobody reconnects or sends any more."""
@@ -125,13 +128,18 @@ class Crew:
                 f" {silent_seconds:.0f} s: {error}"
             )
 
+    def start(self, start_ns: int) -> None:
+        """Begin to count for the load; what was before is the opening's."""
+        self.measurements.started_ns = start_ns
+        self._prefix = ""
+
     def count(self, name: str, times: int = 1) -> None:
         """Count something that happened now."""
-        self.measurements.count(name, now_ns(), times)
+        self.measurements.count(self._prefix + name, now_ns(), times)
 
     def time(self, name: str, since_ns: int) -> None:
         """Record how long something took that is over now."""
-        self.measurements.time(name, since_ns, now_ns())
+        self.measurements.time(self._prefix + name, since_ns, now_ns())
 
 
 def short_reason(error: Exception) -> str:

@@ -136,9 +136,9 @@ class _Stale(Exception):
 async def _read_reply(lane: _Lane, method: str) -> tuple[Reply, bool]:
     """Read a response; also tells whether the connection may be used again."""
     while (end := lane.received.find(b"\r\n\r\n")) < 0:
-        await _more(lane)
         if len(lane.received) > _MAX_HEAD_BYTES:
             raise BadAnswer("a head without end")
+        await _more(lane)
     head = lane.received[:end].decode("latin-1").split("\r\n")
     lane.received = lane.received[end + 4 :]
     words = head[0].split(" ", 2)

@@ -135,7 +135,7 @@ class MiniApp:
             if body is not None:
                 self._seen.append(message["id"])
                 self._crew.count("delivered")
-                self._crew.time("delivery", body.due_ns)
+                self._crew.time("shown", body.due_ns)
         if messages:
             self._newest = max(self._newest, messages[-1]["id"])
         return bool(new)

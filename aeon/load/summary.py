@@ -8,12 +8,14 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from aeon.load.crew import OPENING
 from aeon.load.verdict import FAULTS
 
 _TITLES: Final = {
     "ack": "due → ack",
     "delivery": "due → receiver",
-    "catch_up": "due → receiver, after resume",
+    "catch_up": "due → receiver, by resume",
+    "shown": "due → shown by a poll",
     "handshake": "connect → greeted",
     "resume": "resume → caught up",
     "command": "other command → ack",
@@ -23,6 +25,8 @@ _TITLES: Final = {
 
 def title_of(latency: str) -> str:
     """Say what a latency is from and to."""
+    if latency.startswith(OPENING):
+        return f"opening: {title_of(latency.removeprefix(OPENING))}"
     if latency.startswith("http."):
         return f"HTTP {latency.removeprefix('http.')}"
     return _TITLES.get(latency, latency)

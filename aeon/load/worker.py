@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import trio
 
-from aeon.load.crew import Crew, now_ns
+from aeon.load.crew import OPENING, Crew, now_ns
 from aeon.load.endpoint import find
 from aeon.load.faults import LoadFault
 from aeon.load.pace import wait_until
@@ -61,7 +61,7 @@ async def _play(crew: Crew, scene: Scene, reader: LineReader, writer: LineWriter
     await scene.open()
     await writer.write({"ready": len(crew.plan.people)})
     start_ns = int((await _read(reader))["start_ns"])
-    crew.measurements.started_ns = start_ns
+    crew.start(start_ns)
     end_ns = start_ns + int(crew.plan.duration_seconds * 1e9)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_tell_progress, crew, writer)
@@ -77,6 +77,7 @@ async def _tell_progress(crew: Crew, writer: LineWriter) -> None:
     while True:
         await trio.sleep(PROGRESS_SECONDS)
         totals = {name: crew.measurements.total(name) for name in _SHOWN}
+        totals["connected"] += crew.measurements.total(f"{OPENING}connected")
         errors = sum(crew.measurements.totals("error.").values())
         await writer.write({"progress": {**totals, "errors": errors}})
 
