@@ -1,6 +1,6 @@
 """Everything that reaches into Hypercorn, and the mends of what 0.18 gets wrong.
 
-No other module of Aeon imports Hypercorn's protocol classes. A test fingerprints the source of
+A test fingerprints the source of
 what is overridden or relied on here (``RELIED_ON``), so that a new Hypercorn fails there, loudly,
 instead of in production. The mends:
 
@@ -11,7 +11,7 @@ instead of in production. The mends:
   that idle connections and ``Connection: close`` were never closed;
 - a request or handshake refused by Hypercorn itself ends its connection (``StreamClosed``);
 - cleartext upgrade to HTTP/2 by header (h2c) is ignored: it only serves request smuggling;
-- HTTP/2 requests without a path or method reset their stream, not the connection.
+- HTTP/2's are in ``aeon.net.http2``, the only other module that knows Hypercorn's protocols.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, Protocol
 
-import h2.errors
-import h2.events
-import h2.exceptions
 import h11
 import trio
 from hypercorn.config import Config
@@ -57,10 +54,12 @@ from hypercorn.typing import (
     Scope,
     WebsocketAcceptEvent,
 )
-from hypercorn.utils import filter_pseudo_headers, wrap_app
-from priority.priority import DuplicateStreamError
+from hypercorn.utils import wrap_app
+
+from aeon.net.limits import NetLimits
 
 __all__ = [
+    "OWN_TRANSPORT",
     "ASGISendEvent",
     "ASGIWebsocketState",
     "AppWrapper",
@@ -77,7 +76,6 @@ __all__ = [
     "H2ProtocolAssumedError",
     "Host",
     "Http1",
-    "Http2",
     "HttpRequest",
     "Lifespan",
     "RawData",
@@ -108,6 +106,9 @@ RELIED_ON: Final = (
 )
 """Classes of Hypercorn whose source this package depends on beyond their documentation."""
 
+OWN_TRANSPORT: Final = "aeon.transport"
+"""Name of the scope's extension by which this server says that it has set the transport."""
+
 RECYCLE_SECONDS: Final = 5.0
 DEFLATE: Final = b"permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
@@ -128,6 +129,8 @@ class StreamOptions(NamedTuple):
 
 class Host(Protocol):
     """The connection, as seen from its protocol."""
+
+    limits: NetLimits
 
     def make_stream(self, options: StreamOptions, *, is_websocket: bool) -> Any:
         """Make what handles one request: an ``HttpRequest`` or a WebSocket."""
@@ -154,6 +157,8 @@ class Tasks:
         send: Callable[[ASGISendEvent | None], Awaitable[None]],
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
         """Start the application for one scope; gives the way to put events into its queue."""
+        if scope["type"] == "websocket":
+            scope["extensions"][OWN_TRANSPORT] = {}
         queue, events = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
 
         async def put(event: ASGIReceiveEvent) -> None:
@@ -218,7 +223,7 @@ class Http1(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         is_websocket = _asks_for_websocket(request)
-        self.stream = self._host.make_stream(_options(self, STREAM_ID), is_websocket=is_websocket)
+        self.stream = self._host.make_stream(options_of(self, STREAM_ID), is_websocket=is_websocket)
         if is_websocket:
             assert isinstance(self.connection, h11.Connection)
             self.connection = H11WSConnection(self.connection)
@@ -249,53 +254,6 @@ class Http1(H11Protocol):
             )
 
 
-class Http2(H2Protocol):
-    """HTTP/2, WebSockets by extended CONNECT included."""
-
-    def __init__(self, host: Host, *args: Any) -> None:
-        super().__init__(*args)
-        self._host = host
-
-    async def stream_send(self, event: Event) -> None:
-        """Send one event of a stream; the end of a stream is not cut short by cancellation."""
-        if isinstance(event, StreamClosed):
-            with trio.move_on_after(RECYCLE_SECONDS, shield=True):
-                await super().stream_send(event)
-        else:
-            await super().stream_send(event)
-
-    async def _create_stream(self, request: h2.events.RequestReceived) -> None:
-        stream_id = request.stream_id
-        pseudo = {name: value for name, value in request.headers if name.startswith(b":")}
-        method = pseudo.get(b":method", b"").decode("latin1").upper()
-        path = pseudo.get(b":path", b"")
-        is_websocket = method == "CONNECT"
-        if not path or (is_websocket and pseudo.get(b":protocol") != b"websocket"):
-            self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
-            return
-        stream = self._host.make_stream(_options(self, stream_id), is_websocket=is_websocket)
-        self.streams[stream_id] = stream
-        self.stream_buffers[stream_id] = StreamBuffer(self.context.event_class)
-        try:
-            self.priority.insert_stream(stream_id)
-        except DuplicateStreamError:
-            pass  # PRIORITY came before HEADERS.
-        else:
-            self.priority.block(stream_id)
-        self.keep_alive_requests += 1
-        await stream.handle(
-            Request(
-                stream_id=stream_id,
-                headers=filter_pseudo_headers(request.headers),
-                http_version="2",
-                method=method,
-                raw_path=path,
-                state=self.connection_state,
-            )
-        )
-        await self.context.mark_request()
-
-
 def accept_handshake(
     handshake: Handshake, message: WebsocketAcceptEvent, *, may_deflate: bool
 ) -> tuple[int, list[tuple[bytes, bytes]], bool]:
@@ -315,7 +273,7 @@ def accept_handshake(
     return status, [*headers, (b"sec-websocket-extensions", answer)], True
 
 
-def _options(protocol: Http1 | Http2, stream_id: int) -> StreamOptions:
+def options_of(protocol: H11Protocol | H2Protocol, stream_id: int) -> StreamOptions:
     return StreamOptions(
         protocol.app,
         protocol.config,

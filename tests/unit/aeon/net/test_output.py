@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aeon.net.output import MAX_JOINED_BYTES, Chunk, Output
+
+
+class Wire:
+    """A socket and a sink in one: takes what it has room for, keeps what it took."""
+
+    def __init__(self, room: int = 0) -> None:
+        self.room = room
+        self.taken = b""
+        self.writes = 0
+        self.widened = trio.Event()
+        self.broken = 0
+        self.fails = False
+
+    def send(self, data: bytes) -> int:
+        if self.fails:
+            raise ConnectionResetError
+        size = min(self.room, len(data))
+        if not size:
+            raise BlockingIOError
+        self.room -= size
+        self.taken += data[:size]
+        self.writes += 1
+        return size
+
+    async def sink(self, chunks: list[Chunk]) -> None:
+        data = b"".join(chunks)
+        while self.room < len(data):
+            self.taken += data[: self.room]
+            data = data[self.room :]
+            self.room = 0
+            self.widened = trio.Event()
+            await self.widened.wait()
+        self.room -= len(data)
+        self.taken += data
+        self.writes += 1
+        await trio.lowlevel.checkpoint()
+
+    def widen(self, room: int) -> None:
+        self.room += room
+        self.widened.set()
+
+    def on_broken(self) -> None:
+        self.broken += 1
+
+
+def make(wire: Wire, nursery: trio.Nursery, *, direct: bool = True, stall: float = 10) -> Output:
+    return Output(
+        wire.sink,
+        spawn=nursery.start_soon,
+        on_broken=wire.on_broken,
+        stall_seconds=stall,
+        send_now=wire.send if direct else None,
+    )
+
+
+async def test_written_at_once_when_nothing_waits(nursery: trio.Nursery) -> None:
+    wire = Wire(room=100)
+    output = make(wire, nursery)
+
+    output.write(b"abc", 1)
+    output.write(b"def", 1)
+
+    assert wire.taken == b"abcdef"
+    assert output.statistics().direct_writes == 2
+    assert not nursery.child_tasks
+
+
+async def test_what_waits_leaves_in_one_joined_write(nursery: trio.Nursery) -> None:
+    wire = Wire(room=2)
+    output = make(wire, nursery)
+    for number in range(10):
+        output.write(b"%d%d" % (number, number), 1)
+    assert (output.pending_bytes, output.pending_frames) == (18, 9)
+
+    wire.widen(100)
+    await trio.testing.wait_all_tasks_blocked()
+
+    assert wire.taken == b"".join(b"%d%d" % (n, n) for n in range(10))
+    assert wire.writes == 2
+    assert (output.pending_bytes, output.pending_frames) == (0, 0)
+    assert not nursery.child_tasks, "the flushing task lives only while something waits"
+
+
+async def test_without_a_direct_way_everything_is_flushed(nursery: trio.Nursery) -> None:
+    wire = Wire(room=100)
+    output = make(wire, nursery, direct=False)
+    output.write(b"a", 1)
+    output.write(b"b", 1)
+    assert wire.taken == b""
+    await output.wait_below(0)
+    assert (wire.taken, wire.writes) == (b"ab", 1)
+
+
+async def test_large_write_goes_out_in_pieces(nursery: trio.Nursery) -> None:
+    wire = Wire(room=MAX_JOINED_BYTES * 10)
+    output = make(wire, nursery, direct=False)
+    data = bytes(range(256)) * (MAX_JOINED_BYTES * 3 // 256) + b"rest"
+    output.write(b"before", 1)
+    output.write(data, 1)
+    output.write(b"after", 1)
+    await output.wait_below(0)
+    assert wire.taken == b"before" + data + b"after"
+    assert wire.writes >= 4
+    assert output.pending_frames == 0
+
+
+async def test_cancelled_waiter_loses_nothing(nursery: trio.Nursery) -> None:
+    wire = Wire()
+    output = make(wire, nursery)
+    output.write(b"kept", 1)
+    with trio.move_on_after(0):
+        await output.wait_below(0)
+    wire.widen(10)
+    await output.wait_below(0)
+    assert wire.taken == b"kept"
+
+
+async def test_peer_that_takes_nothing_breaks_the_output(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    wire = Wire(room=1)
+    output = make(wire, nursery, stall=5)
+    output.write(b"ab", 1)
+    started = trio.current_time()
+    await output.wait_below(0)
+    assert trio.current_time() - started == pytest.approx(5)
+    assert (output.is_broken, wire.broken, output.pending_bytes) == (True, 1, 0)
+
+
+async def test_peer_that_takes_little_by_little_does_not(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    wire = Wire()
+    output = make(wire, nursery, stall=5)
+    for _ in range(10):
+        output.write(b"x" * MAX_JOINED_BYTES, 1)
+    for _ in range(10):
+        await trio.sleep(4)
+        wire.widen(MAX_JOINED_BYTES)
+    await output.wait_below(0)
+    assert not output.is_broken
+
+
+async def test_reset_breaks_the_output_once(nursery: trio.Nursery) -> None:
+    wire = Wire(room=10)
+    output = make(wire, nursery)
+    wire.fails = True
+    output.write(b"a", 1)
+    output.write(b"b", 1)
+    output.break_off()
+    assert wire.broken == 1
+    assert output.pending_bytes == 0
+    await output.wait_below(0)
+
+
+async def test_cancelled_flusher_breaks_the_output() -> None:
+    wire = Wire(room=1)
+    async with trio.open_nursery() as nursery:
+        output = make(wire, nursery)
+        output.write(b"ab", 1)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert output.is_broken
+    output.write(b"nothing happens")
+
+
+async def test_write_after_the_nursery_closed_breaks_the_output() -> None:
+    wire = Wire()
+    async with trio.open_nursery() as nursery:
+        output = make(wire, nursery)
+    output.write(b"ab", 1)
+    assert output.is_broken
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.binary(min_size=1, max_size=30).map(lambda data: ("write", data)),
+        st.integers(1, 40).map(lambda room: ("widen", room)),
+        st.just(("turn", None)),
+    )
+)
+
+
+@given(steps=STEPS, direct=st.booleans())
+def test_bytes_leave_in_order_however_the_peer_reads(
+    steps: list[tuple[str, object]], direct: bool
+) -> None:
+    async def run() -> None:
+        wire = Wire()
+        sent = b""
+        async with trio.open_nursery() as nursery:
+            output = make(wire, nursery, direct=direct)
+            for kind, value in steps:
+                if isinstance(value, bytes):
+                    sent += value
+                    output.write(value, 1)
+                elif isinstance(value, int):
+                    wire.widen(value)
+                else:
+                    await trio.testing.wait_all_tasks_blocked()
+                assert kind
+                assert len(wire.taken) <= len(sent)
+                assert sent.startswith(wire.taken)
+            wire.widen(len(sent) + 1)
+            await output.wait_below(0)
+        assert wire.taken == sent
+        assert output.pending_frames == 0
+
+    trio.run(run)
