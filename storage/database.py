@@ -6,13 +6,15 @@ the pool stand behind them and are nobody else's business.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import trio
+from psycopg.conninfo import conninfo_to_dict
 
 from storage.connection import Connection
 from storage.errors import StorageError
@@ -165,12 +167,15 @@ def libpq_url(url: str) -> str:
     """The URL as libpq reads it: ``postgresql+driver://`` loses its driver.
 
     Raises:
-        ValueError: another scheme. The text never holds the URL: it may hold a password.
+        ValueError: no PostgreSQL URL. The text never quotes it: it may hold a password.
     """
-    parts = urlsplit(url)
-    scheme, _, _ = parts.scheme.partition("+")
-    if scheme not in ("postgres", "postgresql"):
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in ("postgres", "postgresql"):
         raise ValueError("DATABASE_URL must start with postgres:// or postgresql://")
-    rebuilt = urlunsplit(("postgresql", parts.netloc, parts.path, parts.query, ""))
-    # urlunsplit drops the empty authority that libpq wants for a socket.
-    return rebuilt if "://" in rebuilt else rebuilt.replace("postgresql:", "postgresql://", 1)
+    # asyncpg's spelling of libpq's sslmode.
+    rest = re.sub(r"([?&])ssl=", r"\1sslmode=", rest)
+    try:
+        conninfo_to_dict(f"postgresql://{rest}")
+    except psycopg.ProgrammingError as error:
+        raise ValueError(f"DATABASE_URL is not understood: {error}") from None
+    return f"postgresql://{rest}"

@@ -18,6 +18,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 import migrations
@@ -118,8 +119,10 @@ def _run(url: str, work: Callable[[Config], None]) -> None:
             config = _config()
             config.attributes["connection"] = connection
             work(config)
-    except psycopg.OperationalError as error:
-        raise faults.refusal(error) from error
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.OperationalError):
+            raise faults.refusal(error.orig) from error
+        raise
     finally:
         engine.dispose()
 

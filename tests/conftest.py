@@ -11,12 +11,13 @@ import pytest
 
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres
-from tests.helpers.postgres import FAST_SETTINGS, TestServer
+from tests.helpers.postgres import FAST_SETTINGS, TestServer, sweep
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[TestServer]:
     """One cluster per test process, stopped and removed at its end."""
+    sweep(Path(tempfile.gettempdir()).glob("aeon-test-*"))
     # Not pytest's own directory: it is closed to the account that runs the server under root.
     directory = Path(tempfile.mkdtemp(prefix="aeon-test-"))
     directory.chmod(0o711)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import shutil
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
 import trio
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from storage import migrate
 from storage.embedded import EmbeddedPostgres
+from storage.postmaster import Postmaster
 
 FAST_SETTINGS = {
     "fsync": "off",
@@ -55,15 +61,27 @@ class TestServer:
 
     def drop_database(self, url: str) -> None:
         """Drop it whoever is still connected."""
-        name = url.rpartition("/")[0] and url.split("@/", 1)[1].split("?", 1)[0]
-        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        name = conninfo_to_dict(url)["dbname"]
+        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", str(name))
 
     def _execute(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
 
 
-def start_test_server(directory: Path) -> EmbeddedPostgres:
-    server = EmbeddedPostgres(directory, FAST_SETTINGS)
-    server.enter()
-    return server
+def sweep(directories: Iterable[Path]) -> None:
+    """Stop and remove what killed test runs left behind."""
+    long_ago = time.time() - 600
+    for directory in directories:
+        lock_path = directory / "pg" / "users.lock"
+        if not lock_path.exists() or lock_path.stat().st_mtime > long_ago:
+            continue
+        with lock_path.open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            server = Postmaster.find(directory / "pg" / "cluster")
+            if server is not None:
+                server.stop(5)
+            shutil.rmtree(directory, ignore_errors=True)

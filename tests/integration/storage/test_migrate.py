@@ -1,0 +1,102 @@
+"""Migrations up, down and sideways, and the gate that refuses a schema nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import trio
+
+from storage import migrate
+from storage.database import Database
+from storage.errors import SchemaMismatch, Unavailable
+from tests.helpers.postgres import TestServer
+
+EVERYTHING = """
+SELECT 'table', table_name, column_name, data_type || is_nullable || coalesce(column_default, '')
+  FROM information_schema.columns WHERE table_schema = 'public'
+UNION ALL
+SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+  FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'sequence', sequencename, data_type::text, start_value::text FROM pg_sequences
+ORDER BY 1, 2, 3
+"""
+
+
+@pytest.fixture
+def empty_url(postgres_server: TestServer) -> Iterator[str]:
+    url = postgres_server.create_database(migrated=False)
+    yield url
+    postgres_server.drop_database(url)
+
+
+async def describe(url: str) -> list[tuple[object, ...]]:
+    async with Database.open(url) as database, database.connection() as connection:
+        return await connection.fetch_all(EVERYTHING)
+
+
+async def test_up_and_down_and_up(empty_url: str) -> None:
+    before = await describe(empty_url)
+    await migrate.upgrade(empty_url)
+    upgraded = await describe(empty_url)
+    assert {"chats", "messages", "events"} <= {row[1] for row in upgraded}
+    await migrate.downgrade(empty_url, "base")
+    left = [row for row in await describe(empty_url) if row[1] != "alembic_version"]
+    assert left == before
+    await migrate.upgrade(empty_url)
+    assert await describe(empty_url) == upgraded
+
+
+async def test_the_migrated_schema_is_the_described_one(database_url: str) -> None:
+    await migrate.check(database_url)
+
+
+async def test_drift_is_found(database_url: str) -> None:
+    async with Database.open(database_url) as database, database.connection() as connection:
+        await connection.execute("ALTER TABLE users ADD COLUMN shoe_size int")
+    with pytest.raises(Exception, match="shoe_size"):
+        await migrate.check(database_url)
+
+
+async def test_two_upgrades_at_once(empty_url: str) -> None:
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(migrate.upgrade, empty_url)
+    async with Database.open(empty_url) as database:
+        assert await migrate.current_revision(database) == migrate.head_revision()
+
+
+async def test_a_migrated_schema_passes(database: Database) -> None:
+    await migrate.require_head(database)
+
+
+async def test_a_missing_schema_is_refused(empty_url: str) -> None:
+    async with Database.open(empty_url) as database:
+        with pytest.raises(SchemaMismatch, match="aeon db upgrade") as caught:
+            await migrate.require_head(database)
+    assert (caught.value.found, caught.value.expected) == (None, migrate.head_revision())
+
+
+async def test_a_newer_schema_is_refused(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaMismatch, match="newer Aeon") as caught:
+        await migrate.require_head(database)
+    assert caught.value.found == "9999"
+
+
+async def test_an_older_schema_is_refused(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "head_revision", lambda: "0009")
+    with pytest.raises(SchemaMismatch, match=r"older .* aeon db upgrade"):
+        await migrate.require_head(database)
+
+
+async def test_nobody_to_migrate(database_url: str) -> None:
+    with pytest.raises(Unavailable):
+        await migrate.upgrade(database_url.replace("port=5432", "port=5433"))
