@@ -126,8 +126,8 @@ async def _who(services: Services) -> Principal:
 
 def credentials_of(asked: Request) -> Credentials:
     """Read credentials from the headers, init data first."""
-    init_data = asked.headers.get("X-Telegram-Init-Data")
-    if init_data is not None:
+    init_data = asked.headers.get("X-Telegram-Init-Data", "").strip()
+    if init_data:
         return Credentials(init_data=init_data)
     scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
