@@ -73,7 +73,13 @@ class Resume:
         try:
             while session.closing is None:
                 async with self._services.database.connection() as conn:
-                    page = await event_log.read_events(conn, chat_id, Seq(reached), PAGE_EVENTS)
+                    page = await event_log.read_events_for(
+                        conn, chat_id, session.user_id, Seq(reached), PAGE_EVENTS
+                    )
+                if page is None:
+                    # Removed while the replay ran: nothing more of this chat.
+                    report.left.append(chat_id)
+                    return
                 too_long = replayed == 0 and page.last_seq - reached > limit
                 if page.too_far or too_long or cursor > page.last_seq:
                     report.resync.append(chat_id)

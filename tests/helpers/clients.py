@@ -117,6 +117,12 @@ class Socket:
             )
         )
 
+    async def wait_for_frames(self, more: int) -> None:
+        """Wait until that many more frames have come in."""
+        wanted = len(self.frames) + more
+        while len(self.frames) < wanted and self.closed is None:
+            await self._changed.wait()
+
     async def wait_closed(self) -> trio_websocket.CloseReason:
         with trio.fail_after(DEADLINE_SECONDS):
             while self.closed is None:
