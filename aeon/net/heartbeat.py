@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Final
 
 import trio
 
 from aeon.net.limits import NetLimits
 from aeon.net.websocket import WebSocket
+
+
+MOMENT_SECONDS: Final = 0.001
 
 
 @dataclass(slots=True)
@@ -39,7 +43,8 @@ class Heartbeat:
     async def run(self) -> None:
         """Ping for ever."""
         while True:
-            now = trio.current_time()
+            # What is due within a moment is due: a clock may wake us a rounding error early.
+            now = trio.current_time() + MOMENT_SECONDS
             self._judge(now)
             self._ping(now)
             await trio.sleep_until(self._next_due(now))
