@@ -1,0 +1,318 @@
+"""`aeon bench storage`: group commit beside a commit per message, and reads at two sizes.
+
+Everything runs on a PostgreSQL of its own with its ordinary, durable settings, in one run, the
+ways of writing in turn. What is held to a limit are ratios: absolute figures belong to the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+import trio
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from aeon.bench.storage_cases import (
+    Place,
+    Reading,
+    Writing,
+    chat_list,
+    first_pages,
+    group_commit,
+    make_places,
+    plain_commits,
+)
+from aeon.seed import add_filled_chat, fill
+from storage import migrate, seeding
+from storage.database import Database
+from storage.embedded import EmbeddedPostgres
+from storage.ids import ChatId, UserId
+
+WRITERS: Final = (1, 16, 250)
+LISTED_CHATS: Final = 200
+_POOL: Final = 8
+_SMALL: Final = 1_000
+_CALLS: Final = 200
+
+GROUP: Final = "group commit"
+SAME_RULES: Final = "a commit per message, same rules"
+PLAIN: Final = f"a commit per message, bare SQL, {_POOL} connections"
+PLAIN_ONE: Final = "a commit per message, bare SQL, 1 connection"
+
+_LIMITS: Final = {
+    "250 chats: times a commit per message": (8.0, True),
+    "first page: times that of a thousand messages": (1.5, False),
+    "chat list of 200: queries": (3.0, False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFigures:
+    """Everything one run measured."""
+
+    date: str
+    machine: str
+    python: str
+    postgresql: str
+    large_chat: int
+    """Messages in the large chat."""
+    total: int
+    """Messages in all when the reads were timed."""
+    writing: dict[str, list[Writing]]
+    """By way of writing, for 1, 16 and 250 chats at once: the best of the rounds."""
+    first_page: dict[int, Reading]
+    """By messages in the chat."""
+    chat_list: Reading
+    seed_per_second: float
+    demands: dict[str, float]
+    """The figures that are held to a limit."""
+
+    @property
+    def missed(self) -> list[str]:
+        """The demands that were not met."""
+        return [name for name, value in self.demands.items() if not _is_met(name, value)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much to measure."""
+
+    seconds: float = 2.0
+    """Of each way of writing, for each number of chats, in each round."""
+    rounds: int = 2
+    large_chat: int = 100_000
+    total: int = 300_000
+
+
+async def run(sizes: Sizes, *, url: str | None = None) -> StorageFigures:
+    """Measure; on a throw-away PostgreSQL unless there is a URL of an empty database."""
+    async with _database(url) as database:
+        async with database.connection() as conn:
+            row = await conn.fetch_one("SHOW server_version")
+            people = await seeding.add_people(conn, 1_000)
+        places = await make_places(database, people, max(WRITERS))
+        writing = await _write(database, places, sizes)
+        seeded = await _seed(database, sizes)
+        small, large = await first_pages(
+            database, (seeded.small, seeded.large), seeded.member_id, _CALLS
+        )
+        pages = {_SMALL: small, sizes.large_chat: large}
+        listed = await chat_list(database, seeded.viewer_id, _CALLS // 4)
+    return StorageFigures(
+        date=datetime.now(UTC).date().isoformat(),
+        machine=_machine(),
+        python=platform.python_version(),
+        postgresql=str(row[0]) if row else "",
+        large_chat=sizes.large_chat,
+        total=sizes.total,
+        writing=writing,
+        first_page=pages,
+        chat_list=listed,
+        seed_per_second=seeded.rows_per_second,
+        demands=_demands(writing, pages, listed),
+    )
+
+
+@asynccontextmanager
+async def _database(url: str | None) -> AsyncIterator[Database]:
+    if url is not None:
+        await migrate.upgrade(url)
+        async with Database.open(url, pool_size=_POOL) as database:
+            yield database
+        return
+    with _directory() as directory:
+        async with EmbeddedPostgres.start(directory / "postgresql") as postgres:
+            await migrate.upgrade(postgres.url)
+            async with Database.open(postgres.url, pool_size=_POOL) as database:
+                yield database
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="aeon-bench-"))
+    # Open to be entered by the account that runs the server when we are root.
+    directory.chmod(0o711)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _write(database: Database, places: list[Place], sizes: Sizes) -> dict[str, list[Writing]]:
+    best: dict[tuple[str, int], Writing] = {}
+    for _ in range(sizes.rounds):
+        for count in WRITERS:
+            chosen = places[:count]
+            for name, writing in (
+                (GROUP, await group_commit(database, chosen, sizes.seconds)),
+                (
+                    SAME_RULES,
+                    await group_commit(database, chosen, sizes.seconds, max_batch_commands=1),
+                ),
+                (PLAIN, await plain_commits(database, chosen, sizes.seconds, connections=_POOL)),
+                (PLAIN_ONE, await plain_commits(database, chosen, sizes.seconds, connections=1)),
+            ):
+                known = best.get((name, count))
+                if known is None or writing.per_second > known.per_second:
+                    best[name, count] = writing
+    return {
+        name: [best[name, count] for count in WRITERS]
+        for name in (GROUP, SAME_RULES, PLAIN, PLAIN_ONE)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Seeded:
+    viewer_id: UserId
+    """A member of the listed chats and of nothing else."""
+    member_id: UserId
+    """A member of the next two."""
+    small: ChatId
+    large: ChatId
+    rows_per_second: float
+
+
+async def _seed(database: Database, sizes: Sizes) -> _Seeded:
+    begun = trio.current_time()
+    rest = max(sizes.total - sizes.large_chat - _SMALL, LISTED_CHATS)
+    async with database.connection() as conn:
+        viewer = await seeding.add_people(conn, 1)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Seeding", total=sizes.total)
+
+        def advance(rows: int) -> None:
+            progress.advance(task, rows)
+
+        seeded = await fill(
+            database,
+            users=1_000,
+            chats=LISTED_CHATS,
+            messages=rest,
+            viewer_id=viewer.first_id,
+            advance=advance,
+        )
+        member_ids = seeded.people.member_ids(0, 12)
+        small = await add_filled_chat(database, member_ids, _SMALL, advance=advance)
+        large = await add_filled_chat(database, member_ids, sizes.large_chat, advance=advance)
+    async with database.connection() as conn:
+        await seeding.analyze(conn)
+    rate = sizes.total / (trio.current_time() - begun)
+    return _Seeded(viewer.first_id, member_ids[0], small, large, rate)
+
+
+def _demands(
+    writing: dict[str, list[Writing]], pages: dict[int, Reading], listed: Reading
+) -> dict[str, float]:
+    small, large = pages.values()
+    values = (
+        writing[GROUP][-1].per_second / writing[SAME_RULES][-1].per_second,
+        large.p50_ms / small.p50_ms,
+        float(listed.queries),
+    )
+    return dict(zip(_LIMITS, values, strict=True))
+
+
+def _is_met(name: str, value: float) -> bool:
+    limit, at_least = _LIMITS[name]
+    return value >= limit if at_least else value <= limit
+
+
+def _machine() -> str:
+    model = platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+        model = names[0] if names else model
+    except OSError:
+        pass
+    return f"{os.cpu_count()} cores of {model}"
+
+
+def show(figures: StorageFigures, console: Console) -> None:
+    """Print the figures as tables."""
+    console.print(
+        f"{figures.date}, {figures.machine}, Python {figures.python},"
+        f" PostgreSQL {figures.postgresql}"
+    )
+    table = Table("writing", "chats", "messages/s", "commits/message", "p50 ms", "p99 ms")
+    for name, ways in figures.writing.items():
+        for way in ways:
+            table.add_row(
+                name,
+                str(way.writers),
+                f"{way.per_second:,.0f}",
+                f"{way.commits_per_message:.3f}",
+                f"{way.p50_ms:.1f}",
+                f"{way.p99_ms:.1f}",
+            )
+        table.add_section()
+    console.print(table)
+    reads = Table("reading", "p50 ms", "p95 ms", "queries")
+    for size, page in figures.first_page.items():
+        reads.add_row(
+            f"first page of {size:,} messages",
+            f"{page.p50_ms:.2f}",
+            f"{page.p95_ms:.2f}",
+            str(page.queries),
+        )
+    listed = figures.chat_list
+    reads.add_row(
+        f"list of {LISTED_CHATS} chats, {figures.total:,} messages in all",
+        f"{listed.p50_ms:.2f}",
+        f"{listed.p95_ms:.2f}",
+        str(listed.queries),
+    )
+    console.print(reads)
+    console.print(f"Seeded {figures.seed_per_second:,.0f} messages a second.")
+    demands = Table("demand", "measured", "limit", "")
+    for name, value in figures.demands.items():
+        limit, at_least = _LIMITS[name]
+        verdict = "met" if _is_met(name, value) else "MISSED"
+        demands.add_row(name, f"{value:,.2f}", f"{'>=' if at_least else '<='} {limit:g}", verdict)
+    console.print(demands)
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    seconds: Annotated[
+        float, typer.Option(help="Time for each way of writing, in each round.")
+    ] = 1.0,
+    rounds: Annotated[int, typer.Option(help="Rounds of each way of writing.", min=1)] = 2,
+    large_chat: Annotated[
+        int, typer.Option(help="Messages in the large chat.", min=_SMALL)
+    ] = 100_000,
+    total: Annotated[int, typer.Option(help="Messages in all.", min=0)] = 300_000,
+    full: Annotated[
+        bool, typer.Option(help="A million messages in one chat, ten million in all: minutes.")
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Use this empty database, and leave it full.", show_default=False),
+    ] = None,
+) -> None:
+    """Measure writing and reading on a PostgreSQL of its own."""
+    if full:
+        large_chat, total = 1_000_000, 10_000_000
+    sizes = Sizes(seconds=seconds, rounds=rounds, large_chat=large_chat, total=total)
+    figures = trio.run(partial(run, sizes, url=url))
+    if as_json:
+        document = asdict(figures) | {"missed": figures.missed}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    else:
+        show(figures, Console())
+    if figures.missed:
+        raise typer.Exit(1)
