@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aeon.load.http import BadAnswer, HttpClient
 
-_SAMPLE: Final = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{[^}]*\})?\s+([^\s]+)")
+_SAMPLE: Final = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{.*\})? ([-+.\deE]*\d)(?: \d+)?$")
 _SHOWN: Final = ("aeon_", "process_cpu_seconds_total", "process_resident_memory_bytes")
 _LEFT_OUT: Final = ("_bucket", "_created")
 _GAUGE: Final = "gauge"
@@ -36,7 +36,7 @@ class ServerFigures:
         """Take the figures as they are now."""
         self._looks.append(
             _Look(
-                processes=_cpu_of_tree(self.pid) if self.pid else {},
+                processes=cpu_of_tree(self.pid) if self.pid else {},
                 samples=await self._scrape(),
             )
         )
@@ -105,7 +105,7 @@ def difference(
     return result
 
 
-def _cpu_of_tree(root: int) -> dict[int, tuple[str, float]]:
+def cpu_of_tree(root: int) -> dict[int, tuple[str, float]]:
     """Return process id to (name, processor seconds) of a process and its descendants."""
     tick = os.sysconf("SC_CLK_TCK")
     parents: dict[int, int] = {}
