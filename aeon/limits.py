@@ -25,7 +25,7 @@ class Kind(StrEnum):
     """Edits, deletions, read marks, members and chats."""
     TYPING = "typing"
     LOGIN = "login"
-    """Tokens made; and failed log-ins, counted by network address."""
+    """Access tokens made."""
 
 
 @dataclass(frozen=True, slots=True)

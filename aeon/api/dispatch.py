@@ -21,7 +21,6 @@ from aeon.auth.authenticate import Credentials, authenticate
 from aeon.auth.principal import Principal
 from aeon.auth.rates import check_rate, check_rate_of
 from aeon.errors import EdgeError, Fault, FieldFault, InvalidInput, describe, fault
-from aeon.limits import Kind
 from aeon.services import Services
 from aeon.wire.requests import field_errors
 
@@ -96,7 +95,7 @@ def request_id() -> str | None:
 async def _run(services: Services, route: Route, path: Mapping[str, str]) -> Answer:
     principal: Principal | None = None
     if route.needs_login:
-        principal = await _who(services)
+        principal = await authenticate(services, credentials_of(request))
         if route.rate is not None:
             check_rate(services, principal, route.rate)
     elif route.rate is not None:
@@ -111,17 +110,6 @@ async def _run(services: Services, route: Route, path: Mapping[str, str]) -> Ans
         maybe_body=None if route.body is None else await _body(services, route, route.body),
     )
     return await route.handler(call)
-
-
-async def _who(services: Services) -> Principal:
-    credentials = credentials_of(request)
-    try:
-        return await authenticate(services, credentials)
-    except EdgeError:
-        if credentials != Credentials():
-            # Guessing costs: failed log-ins are counted by address.
-            check_rate_of(services, request.remote_addr or "", Kind.LOGIN)
-        raise
 
 
 def credentials_of(asked: Request) -> Credentials:

@@ -68,8 +68,8 @@ async def test_one_private_chat_for_each_pair(server: Server) -> None:
 async def test_a_private_chat_of_three_is_refused(server: Server) -> None:
     async with (
         server.person(ANNA) as anna,
-        server.person(BORIS, "Boris") as boris,
-        server.person(CLARA, "Clara") as clara,
+        server.person(BORIS, "Boris"),
+        server.person(CLARA, "Clara"),
     ):
         answer = await anna.request("POST", "/api/v1/chats/", json={"member_ids": [BORIS, CLARA]})
     assert answer.status_code == 422
@@ -184,7 +184,7 @@ async def test_roles_and_handing_over(server: Server) -> None:
     async with (
         server.person(ANNA) as anna,
         server.person(BORIS, "Boris") as boris,
-        server.person(CLARA, "Clara") as clara,
+        server.person(CLARA, "Clara"),
     ):
         chat_id = await anna.create_group(BORIS, CLARA)
         members = f"/api/v1/chats/{chat_id}/members"

@@ -1,0 +1,77 @@
+"""What requests cost the database: a returning person's polls are cheap, and no list is N + 1."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from aeon.services import Services
+from tests.helpers.clients import Rest, Server
+
+ANNA, BORIS = 1001, 1002
+
+
+class Cost:
+    queries = 0
+    transactions = 0
+
+
+@asynccontextmanager
+async def counted(services: Services) -> AsyncIterator[Cost]:
+    before = services.database.statistics()
+    cost = Cost()
+    yield cost
+    after = services.database.statistics()
+    cost.queries = after.queries - before.queries
+    cost.transactions = after.transactions - before.transactions
+
+
+async def _fill(anna: Rest, chats: int, messages: int) -> int:
+    chat_id = 0
+    for number in range(chats):
+        chat_id = await anna.create_group(BORIS, title=f"G{number}")
+        for text in range(messages):
+            await anna.send(chat_id, f"m{text}")
+    return chat_id
+
+
+@pytest.mark.parametrize("chats", [1, 6])
+async def test_reads(server: Server, services: Services, chats: int) -> None:
+    async with server.person(BORIS, "Boris"), server.person(ANNA) as anna:
+        chat_id = await _fill(anna, chats, messages=4)
+        history = f"/api/v1/messages/chat/{chat_id}"
+        etag = (await anna.request("GET", history)).headers["ETag"]
+        cases = [
+            ("/api/v1/me", {}, 0),
+            ("/api/v1/chats/", {}, 1),
+            (f"/api/v1/chats/{chat_id}", {}, 2),
+            (history, {}, 3),
+            # A poll of a chat where nothing happened reads no message.
+            (history, {"If-None-Match": etag}, 1),
+        ]
+        for path, headers, most in cases:
+            async with counted(services) as cost:
+                await anna.request("GET", path, headers=headers)
+            assert cost.queries <= most, path
+
+
+async def test_logging_in(server: Server, services: Services) -> None:
+    async with server.person(ANNA) as anna:
+        services.logins.forget(anna.user_id)  # type: ignore[arg-type]  # a number
+        async with counted(services) as cost:
+            await anna.get("/api/v1/me")
+        assert (cost.queries, cost.transactions) == (1, 0)
+        async with counted(services) as cost:
+            await anna.get("/api/v1/me")
+        assert cost.queries == 0
+
+
+async def test_a_send_is_one_transaction(server: Server, services: Services) -> None:
+    async with server.person(ANNA) as anna:
+        chat_id = await anna.create_group()
+        await anna.send(chat_id, "First")
+        async with counted(services) as cost:
+            await anna.send(chat_id, "Second")
+        assert cost.transactions == 1
