@@ -146,7 +146,7 @@ class FactReader:
             sources = dump_rows(
                 [{"message_id": message, "user_id": user} for message, user in self._sources]
             )
-            steps.append((queries.READABLE, {"sources": sources}, _read_readable))
+            steps.append((queries.READABLE, {"sources": sources}, self._read_readable))
         if self._media_ids:
             media = dump_rows([{"media_id": media_id} for media_id in self._media_ids])
             steps.append((queries.MEDIA, {"media_ids": media}, _read_media))
@@ -190,6 +190,10 @@ class FactReader:
                 owner_id=owner_id,
                 pair=None if low is None else (low, high),
             )
+
+    def _read_readable(self, facts: BatchFacts, rows: Rows) -> None:
+        facts.sources = self._sources
+        facts.readable.update((MessageId(message_id), UserId(user)) for message_id, user in rows)
 
 
 def read_facts(steps: Sequence[_Step], answers: Sequence[Rows]) -> BatchFacts:
@@ -238,10 +242,6 @@ def _read_sent(facts: BatchFacts, rows: Rows) -> None:
         assert message is not None, "an inner join"
         assert message.client_msg_id is not None, "joined by it"
         facts.sent[message.sender.id, message.client_msg_id] = message
-
-
-def _read_readable(facts: BatchFacts, rows: Rows) -> None:
-    facts.readable.update((MessageId(message_id), UserId(user)) for message_id, user in rows)
 
 
 def _read_media(facts: BatchFacts, rows: Rows) -> None:

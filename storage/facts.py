@@ -82,8 +82,10 @@ class BatchFacts:
     """Messages that commands name, as they stand now."""
     sent: dict[tuple[UserId, str], MessageRecord] = field(default_factory=dict)
     """Messages by sender and ``client_msg_id``."""
+    sources: set[tuple[MessageId, UserId]] = field(default_factory=set)
+    """What is to be forwarded by whom."""
     readable: set[tuple[MessageId, UserId]] = field(default_factory=set)
-    """Sources of forwards whose (active) chat the user is a member of."""
+    """Those of them whose (active) chat the user is a member of."""
     users: dict[UserId, UserRecord] = field(default_factory=dict)
     media: dict[MediaId, MediaRecord] = field(default_factory=dict)
     pairs: dict[Pair, ChatId] = field(default_factory=dict)
@@ -225,6 +227,7 @@ class ChatFacts:
         self.chat = replace(self.chat, is_active=False)
         if self.pair is not None:
             self.batch.pairs.pop(self.pair, None)
+        self.batch.readable -= self._sources()
 
     def _change_member(self, event: MemberAdded | MemberRemoved | MemberUpdated) -> None:
         assert self.chat is not None, "members of a chat that is not there"
@@ -234,10 +237,12 @@ class ChatFacts:
                 user_id = event.user.id
                 self.members[user_id] = MemberFact(event.role, event.seq, None, event.at)
                 self._count_members(1)
+                self.batch.readable |= self._sources(user_id)
             case MemberRemoved():
                 user_id = event.user_id
                 del self.members[user_id]
                 self._count_members(-1)
+                self.batch.readable -= self._sources(user_id)
             case MemberUpdated():
                 user_id = event.user_id
                 self.members[user_id].role = event.role
@@ -247,6 +252,17 @@ class ChatFacts:
             case _:
                 assert_never(event)
         self.changed_members.add(user_id)
+
+    def _sources(self, user_id: UserId | None = None) -> set[tuple[MessageId, UserId]]:
+        """Messages of this chat that are to be forwarded, by this user if one is given."""
+        messages = self.batch.messages
+        return {
+            (message_id, user)
+            for message_id, user in self.batch.sources
+            if user_id in (None, user)
+            and message_id in messages
+            and messages[message_id].chat_id == self.id
+        }
 
     def _count_members(self, change: int) -> None:
         assert self.chat is not None

@@ -33,7 +33,8 @@ def plan_writes(facts: BatchFacts, events: Sequence[DurableEvent]) -> list[_Stat
         return []
     at = facts.now
     changed = [chat for chat in facts.chats.values() if chat.has_changed]
-    statements: list[_Statement] = []
+    # A chat that is closed frees its pair for one that is new.
+    statements = _chat_statements([chat for chat in changed if not chat.is_new])
     new_chats = [chat for chat in changed if chat.is_new]
     if new_chats:
         new_chats.sort(key=lambda chat: (chat.pair or (0, 0), chat.id))
@@ -43,7 +44,6 @@ def plan_writes(facts: BatchFacts, events: Sequence[DurableEvent]) -> list[_Stat
     statements += _message_statements(facts)
     events_param = dump_rows([_event_row(event) for event in events])
     statements.append((queries.INSERT_EVENTS, {"event_rows": events_param, "at": at}))
-    statements += _chat_statements([chat for chat in changed if not chat.is_new])
     return statements
 
 

@@ -1,0 +1,158 @@
+"""Random conversations: a few people in a few chats do everything there is to do.
+
+A scenario is a list of small numbers; ``Play`` turns them into commands. Messages are named by
+the order in which they were accepted, so that one scenario fits every appender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from storage.commands import AnyCommand, Committed, Outcome
+from storage.events import MessageSent
+from storage.ids import ChatId, MessageId
+from storage.records import ChatType, Role
+from tests.helpers.commands import (
+    add,
+    close,
+    create,
+    delete,
+    edit,
+    promote,
+    read,
+    remove,
+    send,
+    update,
+)
+
+PEOPLE = 5
+CHATS = 3
+
+_KINDS = [
+    "send",
+    "send",
+    "send",
+    "send",
+    "key",
+    "key",
+    "reply",
+    "forward",
+    "edit",
+    "delete",
+    "read",
+    "read_all",
+    "create",
+    "pair",
+    "notes",
+    "update",
+    "close",
+    "add",
+    "add",
+    "remove",
+    "leave",
+    "role",
+    "hand_over",
+    "bad",
+]
+
+
+@dataclass(frozen=True)
+class Step:
+    kind: str
+    chat: int
+    actor: int
+    other: int
+    message: int
+
+
+steps = st.builds(
+    Step,
+    kind=st.sampled_from(_KINDS),
+    chat=st.integers(0, CHATS - 1),
+    actor=st.integers(1, PEOPLE),
+    other=st.integers(1, PEOPLE + 1),
+    message=st.integers(0, 7),
+)
+"""Person ``PEOPLE + 1`` is known to nobody."""
+
+opening = [Step("create", chat, chat + 1, 2, 0) for chat in range(CHATS)]
+"""Most scenarios should have chats to play in."""
+
+scenarios = st.lists(steps, min_size=5, max_size=60).map(lambda played: opening + played)
+
+
+@dataclass
+class Play:
+    """Turns steps into commands, in a world of its own (``base`` is added to all ids)."""
+
+    base: int = 0
+    sent: list[tuple[ChatId, MessageId]] = field(default_factory=list)
+    _created: int = 0
+
+    def command(self, step: Step) -> AnyCommand:
+        chat, actor, other = (
+            self.base + step.chat + 1,
+            self.base + step.actor,
+            self.base + step.other,
+        )
+        message = self._message(step.message)
+        match step.kind:
+            case "send":
+                return send(chat, actor, f"text {step.message}")
+            case "key":
+                return send(chat, actor, "keyed", client_msg_id=f"{self.base}-{step.message}")
+            case "reply":
+                return send(chat, actor, "reply", reply_to_message_id=message)
+            case "forward":
+                return send(chat, actor, None, forward_message_id=message)
+            case "edit":
+                return edit(chat, actor, message)
+            case "delete":
+                return delete(chat, actor, message)
+            case "read":
+                return read(chat, actor, message)
+            case "read_all":
+                return read(chat, actor)
+            case "bad":
+                return send(chat, actor, "\x00")
+            case _:
+                return self._about_chats(step, chat, actor, other)
+
+    def _about_chats(self, step: Step, chat: int, actor: int, other: int) -> AnyCommand:
+        match step.kind:
+            case "create":
+                return create(chat, actor, other, self.base + 1, title=f"{step.chat}")
+            case "pair":
+                return create(chat, actor, other, type=ChatType.PRIVATE, title=None)
+            case "notes":
+                return create(chat, actor, type=ChatType.PRIVATE, title=None)
+            case "update":
+                return update(chat, actor, title=f"title {step.message}")
+            case "close":
+                return close(chat, actor)
+            case "add":
+                return add(chat, actor, other)
+            case "remove":
+                return remove(chat, actor, other)
+            case "leave":
+                return remove(chat, actor, actor)
+            case "role":
+                role = Role.ADMIN if step.message % 2 else Role.MEMBER
+                return promote(chat, actor, other, role)
+            case "hand_over":
+                return promote(chat, actor, other, Role.OWNER)
+        raise AssertionError(step.kind)
+
+    def saw(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Committed) and isinstance(outcome.event, MessageSent):
+                self.sent.append((outcome.event.chat_id, outcome.event.message.id))
+
+    def _message(self, number: int) -> int:
+        """The last ones accepted; or one that never was."""
+        if number >= len(self.sent):
+            return 9_000_000_000 + number
+        return self.sent[-1 - number][1]
