@@ -219,6 +219,7 @@ class Connection:
                 await self._protocol.handle(RawData(bytes(data)))
             except H2ProtocolAssumedError as preface:
                 self._protocol = self._make_protocol(Http2)
+                self._is_idle, self._head_since = True, trio.current_time()
                 await self._protocol.initiate()
                 await self._protocol.handle(RawData(preface.data))
             self._is_handling = False

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import trio
+import trio.testing
 from quart import Response, request, websocket
 from quart_trio import QuartTrio
 

@@ -1,0 +1,238 @@
+"""Attacks over HTTP/2, in clear text by prior knowledge: streams and windows abused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import pytest
+import trio
+
+from tests.helpers.rawsocket import RawClient, connected, frame, still_serves
+from tests.helpers.serving import IMPATIENT, Running, serving
+
+GET = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")]
+WEBSOCKET = [
+    (":method", "CONNECT"),
+    (":protocol", "websocket"),
+    (":scheme", "http"),
+    (":path", "/ws"),
+    (":authority", "test"),
+    ("sec-websocket-version", "13"),
+]
+
+
+class Http2Client:
+    """An HTTP/2 client that does not mind its manners."""
+
+    def __init__(self, client: RawClient) -> None:
+        self.client = client
+        config = h2.config.H2Configuration(
+            client_side=True,
+            header_encoding="utf-8",
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+        self.h2 = h2.connection.H2Connection(config)
+        self.events: list[h2.events.Event] = []
+
+    async def flush(self) -> None:
+        await self.client.send(self.h2.data_to_send())
+
+    async def start(self, headers: list[tuple[str, str]], *, end: bool = True) -> int:
+        stream_id = self.h2.get_next_available_stream_id()
+        self.h2.send_headers(stream_id, headers, end_stream=end)
+        await self.flush()
+        return int(stream_id)
+
+    async def until(self, kind: type[h2.events.Event]) -> h2.events.Event:
+        """Read on to an event of a kind."""
+        while True:
+            while self.events:
+                event = self.events.pop(0)
+                if isinstance(event, kind):
+                    return event
+            with trio.fail_after(5):
+                data = await self.client.stream.receive_some(65536)
+            assert data, "the server hung up"
+            self.events = self.h2.receive_data(data)
+            await self.flush()
+
+
+@asynccontextmanager
+async def http2(
+    server: Running, *, receive_buffer_bytes: int | None = None
+) -> AsyncIterator[Http2Client]:
+    async with connected(server.port, receive_buffer_bytes=receive_buffer_bytes) as raw:
+        client = Http2Client(raw)
+        client.h2.initiate_connection()
+        await client.flush()
+        yield client
+
+
+async def test_preface_and_then_nothing(server: Running) -> None:
+    async with http2(server) as client:
+        await client.client.end(within_seconds=2)
+
+
+async def test_idle_connection_is_closed(server: Running) -> None:
+    async with http2(server) as client:
+        await client.start(GET)
+        await client.until(h2.events.StreamEnded)
+        await client.client.end(within_seconds=2)
+
+
+async def test_rapid_reset(server: Running) -> None:
+    async with http2(server) as client:
+        for _ in range(500):
+            stream_id = client.h2.get_next_available_stream_id()
+            client.h2.send_headers(stream_id, GET, end_stream=True)
+            client.h2.reset_stream(stream_id)
+        try:
+            await client.flush()
+            await client.client.end(within_seconds=4)
+        except trio.BrokenResourceError:
+            pass
+
+
+@pytest.mark.parametrize("missing", [":path", ":method", ":protocol"])
+async def test_request_without_a_pseudo_header_resets_its_stream_only(
+    server: Running, missing: str
+) -> None:
+    headers = [(name, value) for name, value in WEBSOCKET if name != missing]
+    async with http2(server) as client:
+        await client.start(headers)
+        try:
+            await client.until(h2.events.StreamReset)
+        except AssertionError:
+            return  # h2 itself takes some of these for the connection's error.
+        await client.start(GET)
+        await client.until(h2.events.StreamEnded)
+
+
+async def test_streams_that_never_end(server: Running) -> None:
+    post = [(name, "POST" if name == ":method" else value) for name, value in GET]
+    post = [(name, "/echo" if name == ":path" else value) for name, value in post]
+    async with http2(server) as client:
+        for _ in range(50):
+            await client.start(post, end=False)
+        await trio.sleep(0.2)
+    await server.at_rest()
+
+
+async def test_more_streams_than_allowed(server: Running) -> None:
+    async with http2(server) as client:
+        slow = [(name, "/slow/1.0" if name == ":path" else value) for name, value in GET]
+        try:
+            for _ in range(300):
+                await client.start(slow)
+        except (h2.exceptions.TooManyStreamsError, trio.BrokenResourceError):
+            pass
+        await trio.sleep(0.1)
+
+
+async def test_response_that_nobody_reads_is_not_kept(server: Running) -> None:
+    """Hypercorn 0.18 keeps all of it for a client whose window is closed."""
+    big = [(name, "/big/9000000" if name == ":path" else value) for name, value in GET]
+    async with http2(server) as client:
+        client.h2.update_settings({4: 0})
+        await client.start(big)
+        await client.until(h2.events.StreamReset)
+
+
+async def test_window_opened_byte_by_byte_is_served(server: Running) -> None:
+    async with http2(server) as client:
+        client.h2.update_settings({4: 0})
+        stream_id = await client.start(GET)
+        body = b""
+        await client.until(h2.events.ResponseReceived)
+        for _ in range(6):
+            client.h2.increment_flow_control_window(1, stream_id)
+            await client.flush()
+            event = await client.until(h2.events.DataReceived)
+            assert isinstance(event, h2.events.DataReceived)
+            body += event.data
+        assert body == b"served"
+
+
+async def test_websocket_rejected_and_fed(server: Running) -> None:
+    nowhere = [(name, "/nowhere" if name == ":path" else value) for name, value in WEBSOCKET]
+    async with http2(server) as client:
+        stream_id = await client.start(nowhere, end=False)
+        client.h2.send_data(stream_id, frame(1, b"anyway"))
+        await client.flush()
+        event = await client.until(h2.events.ResponseReceived)
+        assert isinstance(event, h2.events.ResponseReceived)
+        assert dict(event.headers)[":status"] in ("400", "403", "404")
+
+
+async def test_websocket_whose_stream_is_reset_or_ended(server: Running) -> None:
+    async with http2(server) as client:
+        for end in (client.h2.reset_stream, client.h2.end_stream):
+            stream_id = await client.start(WEBSOCKET, end=False)
+            await client.until(h2.events.ResponseReceived)
+            client.h2.send_data(stream_id, frame(1, b"x"))
+            end(stream_id)
+            await client.flush()
+        with trio.fail_after(3):
+            while server.listening.statistics().websockets:  # noqa: ASYNC110 - the server's pace
+                await trio.sleep(0.01)
+
+
+async def test_websocket_that_answers_no_ping_is_dropped_alone() -> None:
+    async with serving(limits=IMPATIENT, keep_alive_seconds=5) as server:
+        async with http2(server) as client:
+            await client.start(WEBSOCKET, end=False)
+            await client.until(h2.events.ResponseReceived)
+            with trio.fail_after(3):
+                while server.listening.statistics().websockets:  # noqa: ASYNC110 - its pace
+                    await trio.sleep(0.01)
+            await client.start(GET)
+            await client.until(h2.events.StreamEnded)
+        await server.at_rest()
+
+
+async def test_close_code_reaches_an_http2_client(server: Running) -> None:
+    async with http2(server) as client:
+        stream_id = await client.start(WEBSOCKET, end=False)
+        await client.until(h2.events.ResponseReceived)
+        client.h2.send_data(stream_id, frame(3, b"x"))
+        await client.flush()
+        data = b""
+        while not data.startswith(b"\x88"):
+            event = await client.until(h2.events.DataReceived)
+            assert isinstance(event, h2.events.DataReceived)
+            data = event.data
+        assert int.from_bytes(data[2:4], "big") == 1002
+        await client.until(h2.events.StreamEnded)
+
+
+async def test_noise_after_the_preface(server: Running) -> None:
+    async with connected(server.port) as client:
+        await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 5000)
+        await client.end(within_seconds=2)
+
+
+async def test_shutdown_while_an_http2_client_reads_nothing() -> None:
+    patient = replace(IMPATIENT, send_stall_seconds=60, heartbeat_seconds=60)
+    async with serving(limits=patient, graceful_seconds=0.5) as server:
+        big = [(name, "/big/9000000" if name == ":path" else value) for name, value in GET]
+        async with http2(server, receive_buffer_bytes=4096) as client:
+            await client.start(big)
+            await client.start(WEBSOCKET, end=False)
+            await trio.sleep(0.1)
+            server.stop.set()
+            with trio.fail_after(3):
+                await server.stopped.wait()
+
+
+async def test_still_serves_websockets_by_http1_beside(server: Running) -> None:
+    async with http2(server) as client:
+        await client.start(GET)
+        await still_serves(server.port)
+        await client.until(h2.events.StreamEnded)
