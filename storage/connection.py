@@ -2,6 +2,17 @@
 
 A transaction costs as many round trips as it has calls: BEGIN travels with the first statement,
 and ``fetch_many(..., commit=True)`` sends COMMIT along with the last ones.
+
+Cost, microseconds of wall and client CPU per call, best of 12 rounds (2026-11-23, 2 cores of an
+Intel Xeon shared with other work, Unix socket, Python 3.11):
+
+    psycopg, blocking, select 1            37 / 18
+    fetch_one, prepared, connection held   49 / 27
+    the same with a checkout               73 / 35
+    fetch_many, five selects              100 / 50
+    50 rows of three columns              142 / 53
+    transaction in one round trip          87 / 47
+    transaction in two                    119 / 71
 """
 
 from __future__ import annotations

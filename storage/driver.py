@@ -18,7 +18,7 @@ import ipaddress
 import math
 import select
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -26,12 +26,14 @@ import orjson
 import psycopg
 import trio
 from psycopg import generators, pq
-from psycopg.abc import Buffer, PQGen, PQGenConn
+from psycopg.abc import Buffer, PQGen
 from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.conninfo import conninfo_attempts, conninfo_to_dict, make_conninfo
 from psycopg.types.json import set_json_loads
 from psycopg.types.numeric import Int8Dumper
 from psycopg.waiting import Ready, Wait
+
+from storage.readiness import drive_changing_socket, wait_for_either
 
 # psycopg's connection classes are asyncio's or blocking; this base of both is neither.
 from psycopg._connection_base import BaseConnection  # isort: skip
@@ -135,7 +137,7 @@ class TrioConnection(BaseConnection[Any]):
 
     @classmethod
     async def _connect_to(cls, params: Mapping[str, Any]) -> TrioConnection:
-        return await _wait_for_other_socket(cls._connect_gen(make_conninfo("", **params)))
+        return await drive_changing_socket(cls._connect_gen(make_conninfo("", **params)))
 
     @property
     def is_idle(self) -> bool:
@@ -310,29 +312,31 @@ class TrioConnection(BaseConnection[Any]):
     async def _settle(self, exchange: PQGen[None], *, ask_to_cancel: bool) -> None:
         """Bring the wire to rest, or close the connection; at most ``SETTLE_SECONDS``."""
         is_settled = False
-        with trio.move_on_after(SETTLE_SECONDS, shield=True):
-            try:
+        try:
+            with trio.move_on_after(SETTLE_SECONDS, shield=True):
                 if ask_to_cancel:
                     self.counters.cancels += 1
-                    await _wait_for_other_socket(self._cancel_gen())
-                await self._drive(exchange)
+                    await drive_changing_socket(self._cancel_gen())
+                await self._drive(exchange, is_resumed=True)
                 is_settled = True
-            except psycopg.Error:
-                pass
-        if not is_settled or self.pgconn.transaction_status == _ACTIVE:
-            self.finish()
+        except psycopg.Error:
+            pass
+        finally:
+            if not is_settled or self.pgconn.transaction_status == _ACTIVE:
+                self.finish()
 
-    async def _drive(self, exchange: PQGen[T]) -> T:
+    async def _drive(self, exchange: PQGen[T], *, is_resumed: bool = False) -> T:
         """Run a generator of psycopg's, waiting for the socket as it asks."""
         try:
-            wanted = next(exchange)
+            # Where it was left waiting, "not ready" makes it ask again.
+            wanted = exchange.send(Ready.NONE) if is_resumed else next(exchange)
             socket = self.pgconn.socket
             while True:
                 if wanted == Wait.R:
                     await trio.lowlevel.wait_readable(socket)
                     wanted = exchange.send(Ready.R)
                 else:
-                    wanted = exchange.send(await _wait_for_either(socket, wanted))
+                    wanted = exchange.send(await wait_for_either(socket, wanted))
         except StopIteration as done:
             value: T = done.value
             return value
@@ -348,60 +352,6 @@ def _verdict(results: Sequence[pq.abc.PGresult]) -> pq.abc.PGresult:
         if result.status == _FATAL_ERROR:
             return result
     return results[0]
-
-
-async def _wait_for_either(socket: int, wanted: Wait) -> Ready:
-    """Ready to write, or to read and write: the buffer is full, so this is rare."""
-    if (ready := _ready_now(socket, wanted)) != Ready.NONE:
-        await trio.lowlevel.checkpoint()
-        return ready
-    if wanted == Wait.W:
-        await trio.lowlevel.wait_writable(socket)
-        return Ready.W
-
-    async def wait(until_ready: Callable[[int], Awaitable[None]]) -> None:
-        await until_ready(socket)
-        nursery.cancel_scope.cancel()
-
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(wait, trio.lowlevel.wait_readable)
-            nursery.start_soon(wait, trio.lowlevel.wait_writable)
-    except* trio.Cancelled:
-        # A nursery wraps it in a group; the callers expect the bare exception, so ask again.
-        await trio.lowlevel.checkpoint_if_cancelled()
-    return _ready_now(socket, wanted)
-
-
-def _ready_now(socket: int, wanted: Wait) -> Ready:
-    poll = select.poll()
-    reads, writes = bool(wanted & Wait.R), bool(wanted & Wait.W)
-    poll.register(socket, (select.POLLIN if reads else 0) | (select.POLLOUT if writes else 0))
-    ready = 0
-    for _, events in poll.poll(0):
-        # Errors and hang-ups count as readable: reading is what tells them.
-        if reads and events & ~select.POLLOUT:
-            ready |= Ready.R
-        if writes and events & ~select.POLLIN:
-            ready |= Ready.W
-    return Ready(ready)
-
-
-async def _wait_for_other_socket(steps: PQGenConn[T]) -> T:
-    """Run a generator that connects (or sends a cancel): its socket changes on the way."""
-    try:
-        socket, wanted = next(steps)
-        while True:
-            if wanted == Wait.R:
-                await trio.lowlevel.wait_readable(socket)
-                ready = Ready.R
-            else:
-                await trio.lowlevel.wait_writable(socket)
-                ready = Ready.W
-            socket, wanted = steps.send(ready)
-    except StopIteration as done:
-        value: T = done.value
-        return value
 
 
 def _is_resolved(params: Mapping[str, Any]) -> bool:

@@ -24,6 +24,7 @@ COPY_ROWS = 300
 
 ECHO = Query("SELECT %(value)s::bigint, pg_sleep(%(seconds)s)")
 DOUBLE = Query("SELECT %(value)s::bigint * 2")
+ECHO_TEXT = Query("SELECT length(%(text)s), %(text)s::text")
 SERIES = Query("SELECT n FROM generate_series(1, %(count)s::bigint) AS n")
 INSERT = Query("INSERT INTO halves (pair, half) VALUES (%(pair)s, %(half)s)")
 DUPLICATE = Query("INSERT INTO halves (pair, half) VALUES (0, 0)")
@@ -45,6 +46,7 @@ class Fuzz:
             self.slow_query,
             self.many,
             self.rows,
+            self.large_value,
             self.transaction,
             self.one_trip,
             self.copy,
@@ -89,6 +91,12 @@ class Fuzz:
         async with self.database.connection() as connection:
             rows = await connection.fetch_all(SERIES, {"count": 5000})
             assert rows == [(n,) for n in range(1, 5001)]
+
+    async def large_value(self) -> None:
+        """More than the socket takes at once: sending has to wait as well."""
+        async with self.database.connection() as connection:
+            size = self.random.randrange(10**6)
+            assert await connection.fetch_one(ECHO_TEXT, {"text": "x" * size}) == (size, "x" * size)
 
     async def transaction(self) -> None:
         pair = self.next_pair()
