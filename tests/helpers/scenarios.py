@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from storage.commands import AnyCommand, Committed, Outcome
 from storage.events import MessageSent
-from storage.ids import ChatId, MessageId
 from storage.records import ChatType, Role
 from tests.helpers.commands import (
     add,
@@ -29,7 +28,7 @@ from tests.helpers.commands import (
 )
 
 PEOPLE = 5
-CHATS = 3
+CHATS = 5
 
 _KINDS = [
     "send",
@@ -78,8 +77,8 @@ steps = st.builds(
 )
 """Person ``PEOPLE + 1`` is known to nobody."""
 
-opening = [Step("create", chat, chat + 1, 2, 0) for chat in range(CHATS)]
-"""Most scenarios should have chats to play in."""
+opening = [Step("open", chat, chat + 1, 2, 0) for chat in range(2)]
+"""Two groups of all; the other chats are there for who makes them."""
 
 scenarios = st.lists(steps, min_size=5, max_size=60).map(lambda played: opening + played)
 
@@ -89,8 +88,7 @@ class Play:
     """Turns steps into commands, in a world of its own (``base`` is added to all ids)."""
 
     base: int = 0
-    sent: list[tuple[ChatId, MessageId]] = field(default_factory=list)
-    _created: int = 0
+    sent: list[MessageSent] = field(default_factory=list)
 
     def command(self, step: Step) -> AnyCommand:
         chat, actor, other = (
@@ -98,21 +96,26 @@ class Play:
             self.base + step.actor,
             self.base + step.other,
         )
-        message = self._message(step.message)
+        found = self.sent[-1 - step.message] if step.message < len(self.sent) else None
+        message = 9_000_000_000 + step.message if found is None else found.message.id
         match step.kind:
             case "send":
                 return send(chat, actor, f"text {step.message}")
             case "key":
-                return send(chat, actor, "keyed", client_msg_id=f"{self.base}-{step.message}")
+                return send(chat, actor, "keyed", client_msg_id=f"{self.base}-{step.message % 3}")
             case "reply":
+                chat = chat if found is None else found.chat_id
                 return send(chat, actor, "reply", reply_to_message_id=message)
             case "forward":
                 return send(chat, actor, None, forward_message_id=message)
-            case "edit":
-                return edit(chat, actor, message)
-            case "delete":
+            case "edit" if found is not None:
+                return edit(found.chat_id, found.actor_id, message)
+            case "delete" if found is not None:
+                return delete(found.chat_id, actor, message)
+            case "edit" | "delete":
                 return delete(chat, actor, message)
             case "read":
+                chat = chat if found is None else found.chat_id
                 return read(chat, actor, message)
             case "read_all":
                 return read(chat, actor)
@@ -123,6 +126,9 @@ class Play:
 
     def _about_chats(self, step: Step, chat: int, actor: int, other: int) -> AnyCommand:
         match step.kind:
+            case "open":
+                everybody = range(self.base + 1, self.base + PEOPLE + 1)
+                return create(chat, actor, *everybody, title=f"{step.chat}")
             case "create":
                 return create(chat, actor, other, self.base + 1, title=f"{step.chat}")
             case "pair":
@@ -149,10 +155,4 @@ class Play:
     def saw(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             if isinstance(outcome, Committed) and isinstance(outcome.event, MessageSent):
-                self.sent.append((outcome.event.chat_id, outcome.event.message.id))
-
-    def _message(self, number: int) -> int:
-        """The last ones accepted; or one that never was."""
-        if number >= len(self.sent):
-            return 9_000_000_000 + number
-        return self.sent[-1 - number][1]
+                self.sent.append(outcome.event)
