@@ -33,8 +33,10 @@ class SendMessage(Command):
     """Becomes ``MessageSent``; ``actor_id`` is the sender.
 
     Guards: ``sender`` is a member (in a channel: owner or admin); a reply points to a message
-    of the same chat; ``media_id`` belongs to the sender (or comes with the forwarded message);
-    ``client_msg_id`` unseen for this sender, else ``Duplicate`` or ``CLIENT_MSG_ID_REUSED``.
+    of the same chat that is not deleted; ``media_id`` belongs to the sender (or comes with the
+    forwarded message), and its kind is the message's type; ``client_msg_id`` unseen for this
+    sender, else ``Duplicate`` (also after the sender left: it had been accepted) or
+    ``CLIENT_MSG_ID_REUSED``.
     """
 
     sender: UserRecord
@@ -47,13 +49,18 @@ class SendMessage(Command):
     forward_message_id: MessageId | None = None
     """Source of a forward: text, type, media and origin are copied from it under the lock.
 
-    Guard: the source is not deleted and the sender is a member of its chat.
+    Guard: the source is not deleted (``MESSAGE_NOT_FOUND``) and the sender is a member of its
+    active chat (``NOT_A_MEMBER``). A copy of a copy keeps the first origin.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditMessage(Command):
-    """Becomes ``MessageEdited``. Guards: own message, not deleted, younger than the window."""
+    """Becomes ``MessageEdited``.
+
+    Guards: own message, not deleted, younger than the window, and not a forwarded copy
+    (``NOT_ALLOWED``: nobody edits words that another wrote).
+    """
 
     message_id: MessageId
     text: str
@@ -75,7 +82,7 @@ class MarkRead(Command):
     """Becomes ``MessagesRead``, or ``Unchanged`` when the cursor is already there."""
 
     message_id: MessageId | None = None
-    """Up to and with this message of the chat; None: everything."""
+    """Up to and with this message of the chat, deleted or not; None: everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,16 +122,17 @@ class UpdateChat(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteChat(Command):
-    """Becomes ``ChatDeleted``. Guard: the owner."""
+    """Becomes ``ChatDeleted``, or ``Unchanged`` when it is deleted already. Guard: the owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddMember(Command):
     """Becomes ``MemberAdded``.
 
-    Guards: the actor is owner or admin (or ``by_invitation``); the user exists and is not a
-    member; a pair's private chat takes no third. Adding someone to a private chat of one makes
-    it a group first (``ChatUpdated`` with the preceding seq, part of the same outcome).
+    Guards: the actor is owner or admin (the owner to add an admin; nobody need be anything with
+    ``by_invitation``); the user exists and is not a member; a pair's private chat takes no third.
+    Adding someone to a private chat of one makes it a group first (``ChatUpdated`` with the
+    preceding seq, part of the same outcome).
     """
 
     user_id: UserId
@@ -138,7 +146,8 @@ class RemoveMember(Command):
     """Becomes ``MemberRemoved``.
 
     Guards: oneself; or the actor is the owner; or the actor is an admin and the user a plain
-    member. The owner cannot leave while others are there (``OWNER_MUST_TRANSFER``).
+    member. Nobody leaves a pair. The owner can not leave while others are there
+    (``OWNER_MUST_TRANSFER``); alone, leaving closes the chat: the event is ``ChatDeleted``.
     """
 
     user_id: UserId
