@@ -1,0 +1,90 @@
+"""The API description: complete, consistent, and true to the models."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import TypeAdapter
+
+from aeon.api.openapi import codes_of, describe_api, error_table
+from aeon.api.route import Route, is_match
+from aeon.api.routes import ROUTES
+from aeon.errors import ERRORS
+
+DESCRIPTION: dict[str, Any] = orjson.loads(orjson.dumps(describe_api(ROUTES, title="Aeon")))
+ONLY_REALTIME = {"unauthenticated", "auth_timeout", "invalid_frame", "unknown_type"}
+
+
+def test_every_route_is_described() -> None:
+    for route in ROUTES:
+        operation = DESCRIPTION["paths"][route.path][route.method.lower()]
+        assert operation["summary"]
+        assert operation["description"]
+        named = set(re.findall(r"{(\w+)}", route.path))
+        assert named == {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+    names = [route.name for route in ROUTES]
+    assert len(names) == len(set(names))
+
+
+def test_every_reference_leads_somewhere() -> None:
+    text = orjson.dumps(DESCRIPTION).decode()
+    schemas = DESCRIPTION["components"]["schemas"]
+    found = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', text))
+    assert found <= schemas.keys()
+    assert '"$defs"' not in text
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_examples_are_true_to_their_models(route: Route) -> None:
+    TypeAdapter(route.returns).validate_json(orjson.dumps(route.example))
+    if route.body is not None and route.body_example is not None:
+        route.body.model_validate(route.body_example)
+
+
+def test_every_error_is_in_the_table_and_somewhere_in_the_description() -> None:
+    listed = {code for route in ROUTES for code in codes_of(route)}
+    assert listed <= ERRORS.keys()
+    anywhere = {"not_found", "method_not_allowed"}
+    media = {
+        code for code in ERRORS if re.search(r"file|upload|quota|storage|checksum|offset", code)
+    }
+    assert ERRORS.keys() - listed - anywhere - ONLY_REALTIME - media == set()
+    for code in ERRORS:
+        assert f"`{code}`" in error_table()
+
+
+def test_security_is_stated_on_every_operation() -> None:
+    for route in ROUTES:
+        operation = DESCRIPTION["paths"][route.path][route.method.lower()]
+        assert bool(operation["security"]) is route.needs_login
+        assert ("401" in operation["responses"]) is (
+            route.needs_login or "init_data_missing" in route.errors
+        )
+
+
+def test_writes_refuse_unknown_fields_and_state_their_limits() -> None:
+    schemas = DESCRIPTION["components"]["schemas"]
+    for route in ROUTES:
+        if route.body is not None:
+            assert schemas[route.body.__name__]["additionalProperties"] is False
+    send = schemas["SendMessageInput"]["properties"]
+    assert send["text"]["anyOf"][0]["maxLength"] == 4096
+    assert send["chat_id"]["maximum"] == 2**53 - 1
+
+
+@pytest.mark.parametrize(
+    ("header", "etag", "expected"),
+    [
+        (None, '"a"', False),
+        ('"a"', '"a"', True),
+        ('W/"a"', '"a"', True),
+        ('"x", W/"a"', 'W/"a"', True),
+        ('"x"', '"a"', False),
+        ("*", '"a"', False),
+    ],
+)
+def test_if_none_match(header: str | None, etag: str, expected: bool) -> None:
+    assert is_match(header, etag) is expected

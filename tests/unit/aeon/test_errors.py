@@ -1,0 +1,91 @@
+"""The table of errors is complete, and nothing gets past it."""
+
+import inspect
+
+import pytest
+
+from actors import runtime
+from actors.chat.errors import ChatRefused
+from actors.runtime import ActorFailed, Address
+from aeon import errors
+from aeon.errors import BY_CLASS, ERRORS, EdgeError, FieldFault, InvalidInput, RateLimited, describe
+from storage import errors as storage_errors
+from storage.commands import RejectReason
+
+ADDRESS = Address("chat", 7)
+
+
+@pytest.mark.parametrize("reason", RejectReason)
+def test_every_refusal_of_a_chat_is_a_code(reason: RejectReason) -> None:
+    fault = describe(ChatRefused(reason))
+    assert fault.code == reason.value
+    assert 400 <= fault.status_code < 500
+    assert not fault.is_bug
+
+
+@pytest.mark.parametrize(
+    "error_class",
+    [
+        one
+        for module in (runtime, storage_errors)
+        for _, one in inspect.getmembers(module, inspect.isclass)
+        if issubclass(one, runtime.ActorError | storage_errors.StorageError)
+        and one is not storage_errors.StorageError
+    ],
+)
+def test_every_fault_from_below_has_a_line(error_class: type[Exception]) -> None:
+    assert any(issubclass(error_class, listed) for listed, _ in BY_CLASS)
+
+
+def test_every_line_is_usable() -> None:
+    for code, kind in ERRORS.items():
+        assert code == code.lower()
+        assert kind.message.endswith(".")
+        fault = errors.fault(code)
+        assert (fault.retry_after_seconds is not None) == kind.retryable
+
+
+def test_overload_and_unknown_outcome_are_told_apart() -> None:
+    assert describe(runtime.MailboxFull(ADDRESS)).code == "overloaded"
+    assert describe(storage_errors.Overloaded("x")).code == "overloaded"
+    assert describe(runtime.AskTimeout(ADDRESS)).code == "outcome_unknown"
+    assert describe(storage_errors.CommitUnknown("x")).code == "outcome_unknown"
+    assert "client_msg_id" in describe(storage_errors.CommitUnknown("x")).message
+
+
+def test_an_actor_that_could_not_load_did_nothing() -> None:
+    failed = ActorFailed(ADDRESS)
+    failed.__cause__ = storage_errors.Unavailable("x", retry_after_seconds=3.0)
+    fault = describe(failed)
+    assert (fault.code, fault.retry_after_seconds) == ("unavailable", 3.0)
+    assert describe(ActorFailed(ADDRESS)).code == "outcome_unknown"
+
+
+def test_what_nobody_foresaw_is_a_bug_and_tells_nothing() -> None:
+    fault = describe(ValueError("secret"))
+    assert (fault.code, fault.status_code, fault.is_bug) == ("internal_error", 500, True)
+    assert "secret" not in fault.message
+
+
+def test_groups_of_one_are_opened() -> None:
+    group = ExceptionGroup("x", [ExceptionGroup("y", [EdgeError("not_found")])])
+    assert describe(group).code == "not_found"
+    assert describe(ExceptionGroup("x", [ValueError(), ValueError()])).is_bug
+
+
+def test_input_faults_keep_their_fields() -> None:
+    one = FieldFault("text", "too long", "message_too_long")
+    assert describe(InvalidInput([one])).code == "message_too_long"
+    both = describe(InvalidInput([one, FieldFault("chat_id", "missing")]))
+    assert both.code == "invalid_field"
+    assert [detail.field for detail in both.details] == ["text", "chat_id"]
+
+
+def test_rates_say_when_to_come_back() -> None:
+    assert describe(RateLimited(2.5)).retry_after_seconds == 2.5
+
+
+def test_postgresqls_own_words_stay_inside() -> None:
+    refused = ChatRefused(RejectReason.INVALID_DATA, "invalid byte sequence: 0xff in secret")
+    assert "secret" not in describe(refused).message
+    assert describe(storage_errors.InvalidData("secret")).message.find("secret") == -1

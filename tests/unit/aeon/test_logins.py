@@ -1,0 +1,61 @@
+"""The short memory of who logged in."""
+
+from dataclasses import replace
+
+import pytest
+
+from aeon.logins import Login, Logins
+from storage.ids import UserId
+from tests.helpers import records
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+LOGIN = Login(records.user(7), expires_at=1e9)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_login_is_trusted_for_a_while(clock: Clock) -> None:
+    logins = Logins(kept_seconds=10, clock=clock)
+    key = logins.key("init data")
+    assert logins.get(key) is None
+    logins.note(key, LOGIN)
+    clock.now = 10.0
+    assert logins.get(key) is LOGIN
+    clock.now = 10.1
+    assert logins.get(key) is None
+    assert len(logins) == 0
+
+
+def test_a_person_is_forgotten_with_all_their_credentials(clock: Clock) -> None:
+    logins = Logins(clock=clock)
+    other = replace(LOGIN, user=records.user(8))
+    for name, login in (("a", LOGIN), ("b", LOGIN), ("c", other)):
+        logins.note(logins.key(name), login)
+    logins.forget(UserId(7))
+    logins.forget(UserId(99))
+    assert [logins.get(logins.key(name)) for name in "abc"] == [None, None, other]
+
+
+def test_memory_is_bounded_and_the_oldest_go_first(clock: Clock) -> None:
+    logins = Logins(max_entries=3, clock=clock)
+    for number in range(100):
+        logins.note(logins.key(str(number)), LOGIN)
+    assert len(logins) == 3
+    assert logins.get(logins.key("99")) is LOGIN
+    assert logins.get(logins.key("96")) is None
+    logins.note(logins.key("99"), LOGIN)
+    assert len(logins) == 3
+
+
+def test_keys_do_not_hold_the_credentials() -> None:
+    assert b"secret" not in Logins.key("secret \ud800")
