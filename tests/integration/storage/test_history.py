@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from storage import history
 from storage.database import Database
@@ -218,3 +222,66 @@ async def test_readers_come_in_pages(talk: Talk):
     assert (first.total, first.has_more) == (5, True)
     assert [user.id for user in rest.users] == everybody[3:5]
     assert not rest.has_more
+
+
+@given(
+    gone=st.sets(st.integers(0, 11)),
+    place=st.integers(-1, 12),
+    limit=st.integers(1, 14),
+)
+@settings(
+    max_examples=int(os.environ.get("AEON_WINDOW_EXAMPLES", "40")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_windows_agree_with_slices_of_a_list(
+    one_chat: tuple[str, ChatId, list[MessageId]], gone: set[int], place: int, limit: int
+) -> None:
+    url, chat_id, ids = one_chat
+    live = [one for number, one in enumerate(ids) if number not in gone]
+    at = MessageId(ids[place] if 0 <= place < len(ids) else (0 if place < 0 else ids[-1] + 9))
+    older = [one for one in live if one < at]
+    newer = [one for one in live if one > at]
+
+    async def check() -> None:
+        async with Database.open(url, pool_size=1) as database, database.connection() as conn:
+            await conn.execute(
+                "UPDATE messages SET is_deleted = NOT id = ANY (%(live)s::bigint[]),"
+                " text = CASE WHEN id = ANY (%(live)s::bigint[]) THEN 'x' END",
+                {"live": list(live)},
+            )
+            before = await history.window(conn, chat_id, A, before_id=at, limit=limit)
+            after = await history.window(conn, chat_id, A, after_id=at, limit=limit)
+            around = await history.window(conn, chat_id, A, around_id=at, limit=limit)
+        assert before is not None
+        assert after is not None
+        assert around is not None
+        assert [one.id for one in before.messages] == older[-limit:]
+        assert (before.has_older, before.has_newer) == (
+            len(older) > limit,
+            len(older) < len(live),
+        )
+        assert [one.id for one in after.messages] == newer[:limit]
+        assert (after.has_older, after.has_newer) == (len(newer) < len(live), len(newer) > limit)
+        found = [one.id for one in around.messages]
+        assert len(found) == min(limit, len(live))
+        if found:
+            start = live.index(found[0])
+            assert found == live[start : start + limit]
+            assert around.has_older == (start > 0)
+            assert around.has_newer == (start + limit < len(live))
+            assert at not in live or at in found
+
+    trio.run(check)
+
+
+@pytest.fixture
+def one_chat(database_url: str) -> tuple[str, ChatId, list[MessageId]]:
+    async def make() -> tuple[str, ChatId, list[MessageId]]:
+        async with Database.open(database_url) as database, open_talk(database) as talk:
+            await talk.person(A)
+            chat_id = await talk.group(A)
+            ids = [(await talk.send(chat_id, A, "x")).id for _ in range(12)]
+        return database_url, chat_id, ids
+
+    return trio.run(make)
