@@ -78,11 +78,15 @@ ALL_MEMBERS: Final = Query(
     )
     .where(
         members.c.chat_id == any_(id_array("chat_ids")),
+        chats.c.id == any_(id_array("chat_ids")),
         (members.c.chat_id == any_(id_array("whole_chats")))
         | (chats.c.type == literal_column("'private'")),
     )
 )
-MESSAGES: Final = Query(_messages().where(messages.c.id == any_(id_array("message_ids"))))
+_message_rows = json_rows("message_rows", message_id=BigInteger)
+MESSAGES: Final = Query(
+    each(_message_rows, _messages().where(messages.c.id == _message_rows.c.message_id))
+)
 _key_rows = json_rows("client_keys", sender_id=BigInteger, client_msg_id=String)
 SENT: Final = Query(
     each(

@@ -135,8 +135,8 @@ class FactReader:
     def _message_steps(self) -> list[_Step]:
         steps: list[_Step] = []
         if self._message_ids:
-            ids = dump_ids(self._message_ids)
-            steps.append((queries.MESSAGES, {"message_ids": ids}, _read_messages))
+            messages = dump_rows([{"message_id": message_id} for message_id in self._message_ids])
+            steps.append((queries.MESSAGES, {"message_rows": messages}, _read_messages))
         if self._client_keys:
             keys = dump_rows(
                 [{"sender_id": user, "client_msg_id": key} for user, key in self._client_keys]

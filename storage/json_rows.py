@@ -16,9 +16,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
-    Text,
     bindparam,
-    cast,
     column,
     func,
     literal_column,
@@ -33,7 +31,7 @@ def json_rows(
     parameter: str, **columns: TypeEngine[Any] | type[TypeEngine[Any]]
 ) -> TableValuedAlias:
     """A parameter as a table that statements select from or join."""
-    source = func.json_to_recordset(cast(bindparam(parameter, type_=Text), JSON))
+    source = func.json_to_recordset(bindparam(parameter, type_=JSON))
     return source.table_valued(
         *(column(name, type_) for name, type_ in columns.items()), name=parameter
     ).render_derived(name=parameter, with_types=True)
@@ -56,8 +54,11 @@ def dump_rows(rows: Collection[dict[str, Any]]) -> str:
 
 
 def id_array(parameter: str) -> ColumnElement[Any]:
-    """A parameter as an array of ids, for ``any_``."""
-    return cast(bindparam(parameter, type_=Text), ARRAY(BigInteger))
+    """A parameter as an array of ids, for ``any_``.
+
+    It has the array's type, so it is parsed once, not for every row it is compared to.
+    """
+    return bindparam(parameter, type_=ARRAY(BigInteger))
 
 
 def dump_ids(ids: Iterable[int]) -> str:
