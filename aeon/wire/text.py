@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from storage.ids import MAX_ID
 from storage.tables import (
@@ -32,6 +39,11 @@ def _link(url: str) -> str:
     return url
 
 
+def _whole(number: object) -> object:
+    # In JSON 7 and 7.0 are the same number.
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 class Input(BaseModel):
     """What a client sends. Unknown fields are refused, so that no typing error goes unnoticed."""
 
@@ -39,11 +51,12 @@ class Input(BaseModel):
 
 
 Storable = AfterValidator(_storable)
-Id = Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
+Whole = BeforeValidator(_whole)
+Id = Annotated[int, Field(strict=True, ge=1, le=MAX_ID), Whole]
 """A JSON number; strings and fractions are refused."""
 QueryId = Annotated[int, Field(ge=1, le=MAX_ID)]
 """An id in a query or path, where numbers are text."""
-SeqNumber = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
+SeqNumber = Annotated[int, Field(strict=True, ge=0, le=MAX_ID), Whole]
 Text = Annotated[str, StringConstraints(max_length=TEXT_MAX_CHARACTERS), Storable]
 Title = Annotated[str, StringConstraints(max_length=TITLE_MAX_CHARACTERS), Storable]
 Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_MAX_CHARACTERS), Storable]

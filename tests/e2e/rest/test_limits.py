@@ -67,9 +67,7 @@ async def test_bad_credentials_stay_401_however_often(server: Server) -> None:
     """A signature can not be guessed, and the app has to see that it must be opened anew."""
     async with server.person(ANNA) as anna:
         forged = {"X-Telegram-Init-Data": init_data(ANNA, bot_token="1:other")}
-        codes = {
-            (await anna.http.get("/api/v1/me", headers=forged)).status_code for _ in range(60)
-        }
+        codes = {(await anna.http.get("/api/v1/me", headers=forged)).status_code for _ in range(60)}
     assert codes == {401}
 
 

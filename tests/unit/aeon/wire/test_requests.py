@@ -60,9 +60,13 @@ def test_a_text_too_long_has_its_own_code() -> None:
     assert faults(requests.CreateChatInput, title="t" * 256) == [("title", "invalid_field")]
 
 
-@pytest.mark.parametrize("value", ["7", 7.0, True, None, -1, 0, [7]])
-def test_ids_in_bodies_are_numbers(value: object) -> None:
+@pytest.mark.parametrize("value", ["7", 7.5, 1e300, True, None, -1, 0, [7]])
+def test_ids_in_bodies_are_whole_numbers(value: object) -> None:
     assert faults(requests.ChatCommand, chat_id=value)[0][0] == "chat_id"
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert requests.ChatCommand.model_validate({"chat_id": 7.0}).chat_id == 7
 
 
 def test_faults_say_where_and_never_what() -> None:
