@@ -176,8 +176,10 @@ class WebSocket(WSStream):
                     return
         except frames.FrameError as error:
             self._reader = None
+            # Nothing of the peer can be understood any more, an answer to our close included.
             self.transport.close_nowait(error.code, error.reason)
             await self._tell_app(error.code)
+            await self._finish()
 
     async def _message(self, data: str | bytes) -> None:
         if self.transport.is_closing:
