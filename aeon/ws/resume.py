@@ -8,7 +8,7 @@ The pace is the reader's: the next page is read when the last one has left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,7 @@ from actors.delivery.session import Session
 from aeon.services import Services
 from aeon.wire.events import event_frame
 from storage import chats, event_log
+from storage.events import DurableEvent, MemberRemoved
 from storage.ids import ChatId, Seq
 
 PAGE_EVENTS: Final = 100
@@ -77,7 +78,7 @@ class Resume:
                         conn, chat_id, session.user_id, Seq(reached), PAGE_EVENTS
                     )
                 if page is None:
-                    # Removed while the replay ran: nothing more of this chat.
+                    await self._say_farewell(chat_id, reached)
                     report.left.append(chat_id)
                     return
                 too_long = replayed == 0 and page.last_seq - reached > limit
@@ -99,3 +100,16 @@ class Resume:
         finally:
             # No checkpoint between the last look at latest_seen and this.
             session.release(chat_id, _HOLDER)
+
+    async def _say_farewell(self, chat_id: ChatId, after: int) -> None:
+        """Removed while the replay ran: send up to the removal, and nothing behind it."""
+        async with self._services.database.connection() as conn:
+            page = await event_log.read_events(conn, chat_id, Seq(after), PAGE_EVENTS)
+        for position, event in enumerate(page.events, 1):
+            if isinstance(event, MemberRemoved) and event.user_id == self._session.user_id:
+                self._session.replay(_frames(page.events[:position]))
+                return
+
+
+def _frames(events: Sequence[DurableEvent]) -> list[Frame]:
+    return [Frame(event_frame(event), event.chat_id, event.seq) for event in events]
