@@ -25,7 +25,7 @@ async def _list_chats(call: Call) -> Answer:
     `seq` is not larger than that chat's `last_seq`.
     """
     found = await chats.list_chats(call.services, call.principal)
-    return Answer([encode.chat_list_item(one) for one in found])
+    return Answer([encode.chat_list_item(one, call.links) for one in found])
 
 
 async def _create_chat(call: Call) -> Answer:
@@ -38,12 +38,12 @@ async def _create_chat(call: Call) -> Answer:
       nothing was said in it.
     """
     wanted = call.body(requests.CreateChatInput)
-    return Answer(_chat(await chats.create_chat(call.services, call.principal, wanted)))
+    return Answer(_chat(call, await chats.create_chat(call.services, call.principal, wanted)))
 
 
 async def _get_chat(call: Call) -> Answer:
     """Show a chat with its members; one that was deleted too, with `is_active` false."""
-    return Answer(_chat(await chats.get_chat(call.services, call.principal, call.chat_id)))
+    return Answer(_chat(call, await chats.get_chat(call.services, call.principal, call.chat_id)))
 
 
 async def _update_chat(call: Call) -> Answer:
@@ -53,7 +53,7 @@ async def _update_chat(call: Call) -> Answer:
     """
     changes = call.body(requests.UpdateChatInput)
     view = await chats.update_chat(call.services, call.principal, call.chat_id, changes)
-    return Answer(_chat(view))
+    return Answer(_chat(call, view))
 
 
 async def _delete_chat(call: Call) -> Answer:
@@ -106,15 +106,15 @@ async def _read_events(call: Call) -> Answer:
     page = await history.read_events(call.services, call.principal, call.chat_id, wanted)
     return Answer(
         {
-            "events": [event_json(event) for event in page.events],
+            "events": [event_json(event, call.links) for event in page.events],
             "last_seq": page.last_seq,
             "has_more": page.has_more,
         }
     )
 
 
-def _chat(view: ChatView) -> encode.Json:
-    return encode.chat(view.chat, view.members)
+def _chat(call: Call, view: ChatView) -> encode.Json:
+    return encode.chat(view.chat, view.members, call.links)
 
 
 _CHATS = "/api/v1/chats"

@@ -31,7 +31,7 @@ async def _read_history(call: Call) -> Answer:
     if call.has(etag):
         return Answer.not_modified(etag)
     found = await history.read_history(call.services, call.principal, call.chat_id, wanted)
-    return Answer(_page(found, wanted), etag=etag)
+    return Answer(_page(call, found, wanted), etag=etag)
 
 
 async def _send_message(call: Call) -> Answer:
@@ -42,7 +42,7 @@ async def _send_message(call: Call) -> Answer:
     """
     wanted = call.body(requests.SendMessageInput)
     sent = await messages.send_message(call.services, call.principal, wanted)
-    return _sent(sent)
+    return _sent(call, sent)
 
 
 async def _edit_message(call: Call) -> Answer:
@@ -55,7 +55,7 @@ async def _edit_message(call: Call) -> Answer:
         edited = await messages.read_own_message(call.services, call.principal, call.message_id)
     else:
         edited = await messages.edit_message(call.services, call.principal, call.message_id, text)
-    return Answer(encode.message(edited.message))
+    return Answer(encode.message(edited.message, call.links))
 
 
 async def _delete_message(call: Call) -> Answer:
@@ -68,7 +68,7 @@ async def _forward_message(call: Call) -> Answer:
     """Copy a message that you can see into another of your chats."""
     query = call.query(requests.ForwardQuery)
     wanted = requests.ForwardMessageInput.model_validate(query.model_dump())
-    return _sent(await messages.forward_message(call.services, call.principal, wanted))
+    return _sent(call, await messages.forward_message(call.services, call.principal, wanted))
 
 
 async def _mark_message_read(call: Call) -> Answer:
@@ -102,9 +102,9 @@ async def _read_readers(call: Call) -> Answer:
     )
 
 
-def _sent(sent: messages.SentMessage) -> Answer:
+def _sent(call: Call, sent: messages.SentMessage) -> Answer:
     headers = {"X-Duplicate": "true"} if sent.is_duplicate else {}
-    return Answer(encode.message(sent.message), headers=headers)
+    return Answer(encode.message(sent.message, call.links), headers=headers)
 
 
 def _read(mark: ReadMark, text: str) -> encode.Json:
@@ -117,9 +117,12 @@ def _read(mark: ReadMark, text: str) -> encode.Json:
     }
 
 
-def _page(found: HistoryPage | HistoryWindow, wanted: requests.HistoryQuery) -> encode.Json:
+def _page(
+    call: Call, found: HistoryPage | HistoryWindow, wanted: requests.HistoryQuery
+) -> encode.Json:
+    links = call.links
     common: encode.Json = {
-        "messages": [encode.message(message) for message in found.messages],
+        "messages": [encode.message(message, links) for message in found.messages],
         "total": found.total,
     }
     if isinstance(found, HistoryPage):
@@ -144,7 +147,8 @@ def _etag(call: Call, position: Seq, wanted: requests.HistoryQuery) -> str:
     Everything in a chat changes by its events. The position is read before the messages: at worst
     a newer page goes by an older name and is fetched once more.
     """
-    parts = (call.chat_id, position, call.principal.user_id, call.base_url, wanted)
+    links_until = call.services.media.signer.expiry()
+    parts = (call.chat_id, position, call.principal.user_id, call.base_url, links_until, wanted)
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=9).hexdigest()
     return f'W/"{position}-{digest}"'
 

@@ -17,6 +17,7 @@ from aeon.auth.principal import Principal
 from aeon.errors import EdgeError, FieldFault, InvalidInput
 from aeon.limits import Kind
 from aeon.services import Services
+from aeon.wire.links import Links
 from storage.ids import MAX_ID, ChatId, MessageId, UserId
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -50,6 +51,11 @@ class Call:
     maybe_principal: Principal | None = None
     maybe_query: BaseModel | None = None
     maybe_body: BaseModel | None = None
+
+    @property
+    def links(self) -> Links:
+        """Links to files, under the address that this client uses."""
+        return self.services.media.links.for_origin(self.base_url)
 
     @property
     def principal(self) -> Principal:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from aeon.bench import actors
+from aeon.bench import actors, media
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 app.command("actors")(actors.command)
+app.command("media")(media.command)

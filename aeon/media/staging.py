@@ -11,18 +11,19 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import outcome
 import trio
 
 from aeon.media.errors import FileTooLarge
 from aeon.media.store import refusing_when_full, sync_directory
 
-PIECE_BYTES: Final = 256 * 1024
+PIECE_BYTES: Final = 192 * 1024
 """How much is gathered for one trip to a worker thread."""
 _SUFFIX: Final = ".incoming"
 _PARTIAL_SUFFIX: Final = ".partial"
@@ -38,7 +39,10 @@ class StagedFile:
 
 
 class Incoming:
-    """A file on its way in; made by ``StagingArea.receive``."""
+    """A file on its way in; made by ``StagingArea.receive``.
+
+    Two buffers take turns: while a worker thread hashes and writes one, the other fills.
+    """
 
     def __init__(
         self, path: Path, file: BinaryIO, max_bytes: int, threads: trio.CapacityLimiter
@@ -48,12 +52,17 @@ class Incoming:
         self._max_bytes = max_bytes
         self._threads = threads
         self._hash = hashlib.sha256()
-        self._pieces: list[bytes] = []
-        self._pending_bytes = 0
+        self._filling = bytearray(PIECE_BYTES)
+        self._filled = 0
+        self._writing = bytearray(PIECE_BYTES)
+        self._to_write = 0
+        self._written = trio.Event()
+        self._written.set()
+        self._error: BaseException | None = None
         self.size_bytes = 0
 
-    async def write(self, pieces: list[bytes]) -> None:
-        """Take the next bytes.
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Take the next bytes. They are copied, so that the sender's can go at once.
 
         Raises:
             FileTooLarge: with these it is too large.
@@ -61,27 +70,63 @@ class Incoming:
         """
         for piece in pieces:
             self.size_bytes += len(piece)
-            self._pending_bytes += len(piece)
-            self._pieces.append(piece)
-        if self.size_bytes > self._max_bytes:
-            raise FileTooLarge(self._max_bytes)
-        if self._pending_bytes >= PIECE_BYTES:
-            await self._flush()
+            if self.size_bytes > self._max_bytes:
+                raise FileTooLarge(self._max_bytes)
+            taken = 0
+            while taken < len(piece):
+                room = min(PIECE_BYTES - self._filled, len(piece) - taken)
+                self._filling[self._filled : self._filled + room] = memoryview(piece)[
+                    taken : taken + room
+                ]
+                self._filled += room
+                taken += room
+                if self._filled == PIECE_BYTES:
+                    await self._flush()
 
     async def complete(self) -> StagedFile:
         """Write what is left; the file can be read from its path afterwards."""
         await self._flush()
+        await self._settle()
         return StagedFile(self._path, self.size_bytes, self._hash.hexdigest())
 
-    async def _flush(self) -> None:
-        pieces, self._pieces, self._pending_bytes = self._pieces, [], 0
-        with refusing_when_full():
-            await trio.to_thread.run_sync(self._append, pieces, limiter=self._threads)
+    async def aclose(self) -> None:
+        """Let the worker thread finish, whatever it meets, and close the file."""
+        with trio.CancelScope(shield=True):
+            await self._written.wait()
+        self._file.close()
 
-    def _append(self, pieces: list[bytes]) -> None:
-        for piece in pieces:
-            self._hash.update(piece)
-            _write_all(self._file, piece)
+    async def _flush(self) -> None:
+        """Hand the full buffer to a worker thread, once it has written the other."""
+        await self._settle()
+        await self._threads.acquire_on_behalf_of(self)
+        self._filling, self._writing = self._writing, self._filling
+        self._to_write, self._filled = self._filled, 0
+        self._written = trio.Event()
+        token = trio.lowlevel.current_trio_token()
+
+        def deliver(result: outcome.Outcome[None]) -> None:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(self._note_written, result)
+
+        # A nursery would wrap every error of the upload around it in a group.
+        trio.lowlevel.start_thread_soon(self._append, deliver)
+
+    async def _settle(self) -> None:
+        await self._written.wait()
+        if self._error is not None:
+            with refusing_when_full():
+                raise self._error
+
+    def _append(self) -> None:
+        with memoryview(self._writing)[: self._to_write] as data:
+            self._hash.update(data)
+            _write_all(self._file, data)
+
+    def _note_written(self, result: outcome.Outcome[None]) -> None:
+        self._threads.release_on_behalf_of(self)
+        if isinstance(result, outcome.Error):
+            self._error = result.error
+        self._written.set()
 
 
 class StagingArea:
@@ -101,10 +146,11 @@ class StagingArea:
         path = self.directory / (secrets.token_hex(16) + _SUFFIX)
         with refusing_when_full():
             file = await trio.to_thread.run_sync(_create, path, limiter=self._threads)
+        incoming = Incoming(path, file, max_bytes, self._threads)
         try:
-            yield Incoming(path, file, max_bytes, self._threads)
+            yield incoming
         finally:
-            file.close()
+            await incoming.aclose()
             path.unlink(missing_ok=True)
 
     async def write_small(self, data: bytes) -> StagedFile:
@@ -161,10 +207,11 @@ def _create(path: Path) -> BinaryIO:
     return path.open("xb", buffering=0)
 
 
-def _write_all(file: BinaryIO, data: bytes) -> None:
+def _write_all(file: BinaryIO, data: bytes | memoryview) -> None:
     view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+    written = 0
+    while written < len(view):
+        written += file.write(view[written:])
 
 
 def _write_file(path: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ from aeon.auth.principal import Principal
 from aeon.errors import EdgeError, FieldFault, InvalidInput
 from aeon.services import Services
 from aeon.usecases.asking import ask_chat
+from aeon.usecases.media import stored_photo
 from aeon.wire.requests import CreateChatInput, UpdateChatInput
 from storage import chats
 from storage.chats import ChatView
@@ -38,7 +39,7 @@ async def create_chat(
         type=ChatType(wanted.chat_type),
         title=_cleared(wanted.title),
         description=_cleared(wanted.description),
-        photo_url=_cleared(wanted.photo_url),
+        photo_url=await stored_photo(services, principal, _cleared(wanted.photo_url)),
         member_ids=member_ids,
     )
     try:
@@ -84,12 +85,13 @@ async def update_chat(
     services: Services, principal: Principal, chat_id: ChatId, changes: UpdateChatInput
 ) -> ChatView:
     """Change how a chat looks. None leaves a field; an empty text clears it."""
+    photo_url = await stored_photo(services, principal, _cleared(changes.photo_url), chat_id)
     command = UpdateChat(
         chat_id=chat_id,
         actor_id=principal.user_id,
         title=UNSET if changes.title is None else _cleared(changes.title),
         description=UNSET if changes.description is None else _cleared(changes.description),
-        photo_url=UNSET if changes.photo_url is None else _cleared(changes.photo_url),
+        photo_url=UNSET if changes.photo_url is None else photo_url,
     )
     try:
         answer = await ask_chat(services, command)

@@ -11,7 +11,7 @@ from aeon.errors import EdgeError
 from aeon.services import Services
 from aeon.usecases.asking import Answer, ask_chat
 from aeon.wire.requests import ForwardMessageInput, SendMessageInput
-from storage import chats, history
+from storage import chats, history, media
 from storage.commands import (
     Committed,
     DeleteMessage,
@@ -137,9 +137,13 @@ async def delete_message(services: Services, principal: Principal, message_id: M
         Where in the chat's log the deletion stands.
     """
     chat_id = await locate(services, principal, message_id)
+    async with services.database.connection() as conn:
+        media_id = await media.media_of_message(conn, message_id)
     command = DeleteMessage(chat_id=chat_id, actor_id=principal.user_id, message_id=message_id)
     answer = await ask_chat(services, command)
     assert isinstance(answer, Committed)
+    if media_id is not None:
+        services.media.release(media_id)
     return answer.event.seq
 
 

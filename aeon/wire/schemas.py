@@ -156,9 +156,11 @@ class Message(Output):
     media_type: str | None
     media_size: int | None
     media_duration: int | None
-    media_width: int | None
-    media_height: int | None
-    media_filename: str | None
+    width: int | None
+    height: int | None
+    filename: str | None
+    thumbnail_url: str | None
+    waveform: list[int] | None
     forward_from_user_id: Number | None
     forward_from_chat_id: Number | None
     client_msg_id: str | None
