@@ -2,7 +2,8 @@
 
 What is never logged: init data, tokens, query strings, message text, titles, names. Events are
 named in the past tense with underscores; what they are about goes into fields (ids, counts,
-durations with their unit in the name).
+durations with their unit in the name). Tracebacks come without the values of variables, which
+hold all of these; tests/e2e/rest/test_outage.py reads a log for them.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ def configure_logging(settings: Settings, *, level: int | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if _wants_console(settings):
-        renderer: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
+        renderer: list[structlog.typing.Processor] = [
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        ]
     else:
         renderer = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(),
         ]
     structlog.configure(
