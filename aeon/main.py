@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -22,19 +23,22 @@ from actors.chat.ports import ChatPorts
 from actors.delivery.fanout import Fanout
 from actors.delivery.session import CloseReason
 from actors.runtime import ActorSystem
+from actors.services import Endless, Writing
 from actors.system import ActorLimits, register_kinds
 from actors.user.ports import UserPorts
 from actors.user.presence import Presence
 from aeon.app import create_app
 from aeon.config import Settings
-from aeon.server import Config, Listening, NetLimits, serve
 from aeon.media.depot import open_depot
+from aeon.server import Config, Listening, NetLimits, serve
 from aeon.services import Services
 from aeon.wire.events import WireEncoder
 from aeon.wire.frames import HEARTBEAT_SECONDS, MAX_FRAME_BYTES
 from storage import migrate
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres
+from storage.errors import Unavailable
+from storage.retention import RetentionJob, RetentionPolicy
 from storage.writer import GroupWriter
 
 HYPERCORN_FILE: Final = "hypercorn.toml"
@@ -66,38 +70,45 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with database_url(settings) as url:
         if settings.database_url is None:
             await migrate.upgrade(url)
-        async with Database.open(url) as database, trio.open_nursery() as nursery:
+        async with Database.open(url) as database:
             await migrate.require_head(database)
-            writer = GroupWriter(database, decide)
+            writing = Writing(lambda: GroupWriter(database, decide))
             fanout = Fanout()
             media = open_depot(settings, database, time.time)
             encoder = WireEncoder(media.links.public)
             presence = Presence(database, fanout, encoder)
-            await nursery.start(writer.run)
-            await nursery.start(presence.run)
-            await nursery.start(media.run)
-            async with ActorSystem(name="aeon") as system:
-                register_kinds(
-                    system,
-                    chat=ChatPorts(
-                        appender=writer,
-                        log=DatabaseChatLog(database),
-                        encoder=encoder,
-                        fanout=fanout,
-                    ),
-                    user=UserPorts(fanout=fanout, presence=presence),
-                    limits=ActorLimits(idle_seconds=settings.actor_idle_seconds),
-                )
+            system = ActorSystem("aeon", transient=(Unavailable,))
+            # Receivers before their senders: this is the order of starting, and of stopping
+            # in reverse.
+            system.add_service("writer", lambda: writing)
+            system.add_service("presence", lambda: Endless(presence))
+            system.add_service("retention", lambda: Endless(_retention(settings, database)))
+            system.add_service("media", lambda: Endless(media))
+            register_kinds(
+                system,
+                chat=ChatPorts(
+                    appender=writing,
+                    log=DatabaseChatLog(database),
+                    encoder=encoder,
+                    fanout=fanout,
+                ),
+                user=UserPorts(fanout=fanout, presence=presence),
+                limits=ActorLimits(idle_seconds=settings.actor_idle_seconds),
+            )
+            async with system:
                 yield Services(
                     settings=settings,
                     database=database,
-                    writer=writer,
+                    writer=writing,
                     system=system,
                     fanout=fanout,
                     media=media,
                 )
-            await writer.aclose()
-            nursery.cancel_scope.cancel(reason="the node is stopping")
+
+
+def _retention(settings: Settings, database: Database) -> RetentionJob:
+    max_age = timedelta(days=settings.event_retention_days)
+    return RetentionJob(database, RetentionPolicy(max_age=max_age))
 
 
 def server_config(settings: Settings) -> Config:

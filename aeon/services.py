@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from actors.chat.ports import ChatMessage
 from actors.delivery.fanout import Fanout
 from actors.runtime import ActorRef, ActorSystem
+from actors.services import Writing
 from actors.system import CHAT, USER
 from actors.user.ports import UserMessage
 from aeon.config import Settings
@@ -17,7 +18,6 @@ from aeon.logins import Logins
 from aeon.media.depot import Depot
 from storage.database import Database
 from storage.ids import ChatId, UserId
-from storage.writer import GroupWriter
 
 
 def _utc_now() -> datetime:
@@ -38,7 +38,7 @@ class Services:
 
     settings: Settings
     database: Database
-    writer: GroupWriter
+    writer: Writing
     system: ActorSystem
     fanout: Fanout
     media: Depot

@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from storage import sessions
 from storage.database import Connection, Database
 from storage.errors import StorageError
 from storage.ids import ChatId
@@ -211,7 +212,7 @@ class RetentionJob:
             await trio.sleep(self._interval_seconds)
 
     async def purge(self) -> int:
-        """Walk over all chats once; how many events were deleted.
+        """Walk over all chats once, and drop expired sessions; how many events were deleted.
 
         Raises:
             storage.errors.StorageError: the database refused; what was deleted stays deleted.
@@ -223,8 +224,15 @@ class RetentionJob:
                 due, after_id = await find_due(conn, self._policy, after_id=after_id)
             for chat_id in due:
                 deleted += await self._trim(chat_id)
+        await self._forget_expired_sessions()
         self._rounds += 1
         return deleted
+
+    async def _forget_expired_sessions(self) -> None:
+        is_more = True
+        while is_more:
+            async with self._database.connection() as conn:
+                is_more = await sessions.delete_expired(conn) > 0
 
     def statistics(self) -> PurgeStatistics:
         """Count what was done."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from aeon.cli import bench, db
+from aeon.cli import bench, db, load
 from aeon.cli.faults import teach
 from aeon.version import VERSION
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(db.app, name="db")
 app.add_typer(bench.app, name="bench")
+app.add_typer(load.app, name="load")
 
 
 @app.command()

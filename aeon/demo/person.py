@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -78,7 +78,12 @@ class Person:
         """GET over REST as this person."""
         return _checked(await self.http.get(path, headers=self._headers()))
 
-    async def wait_until(self, condition: Any, what: str) -> None:
+    async def arrival_of(self, message_id: int) -> float:
+        """Wait for a message; the moment (``time.perf_counter``) it came in."""
+        await self.wait_until(lambda: message_id in self.arrived_at, f"message {message_id}")
+        return self.arrived_at[message_id]
+
+    async def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until something that came in makes the condition true."""
         with trio.move_on_after(ANSWER_SECONDS):
             while not condition():

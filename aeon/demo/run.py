@@ -124,10 +124,7 @@ async def _exchange(anna: Person, boris: Person, chat_id: int, messages: int) ->
                 client_msg_id=f"demo-{sender.name}-{number}",
             )
             message_id = ack["message"]["id"]
-            await receiver.wait_until(
-                lambda: message_id in receiver.arrived_at, f"message {message_id}"
-            )
-            latencies.append(receiver.arrived_at[message_id] - sent_at)
+            latencies.append(await receiver.arrival_of(message_id) - sent_at)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(talk, anna, boris)
@@ -162,9 +159,10 @@ def _show(console: Console, anna: Person, boris: Person, latencies: list[float])
                 table.add_row(str(event["seq"]), event["type"], _summary(event))
         console.print(table)
     latencies.sort()
+    median_ms, longest_ms = latencies[len(latencies) // 2] * 1000, latencies[-1] * 1000
     console.print(
-        f"From sending to the other's socket: median {latencies[len(latencies) // 2] * 1000:.1f} ms,"
-        f" longest {latencies[-1] * 1000:.1f} ms, {len(latencies)} messages"
+        f"From sending to the other's socket: median {median_ms:.1f} ms,"
+        f" longest {longest_ms:.1f} ms, {len(latencies)} messages"
     )
 
 
