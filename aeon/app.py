@@ -17,7 +17,7 @@ from aeon.api.cors import add_cors
 from aeon.api.dispatch import BODY_TIMEOUT_SECONDS, JSON, VARY, failure, view
 from aeon.api.media import media_blueprint
 from aeon.api.routes import ROUTES
-from aeon.media.body import FlowHTTPConnection, FlowRequest
+from aeon.media.body import StreamingHTTPConnection, StreamingRequest
 from aeon.services import Services
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -31,8 +31,8 @@ def create_app(services: Services) -> QuartTrio:
     app = QuartTrio("aeon", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
     app.config["BODY_TIMEOUT"] = BODY_TIMEOUT_SECONDS
-    app.asgi_http_class = FlowHTTPConnection
-    app.request_class = FlowRequest
+    app.asgi_http_class = StreamingHTTPConnection
+    app.request_class = StreamingRequest
     app.url_map.merge_slashes = False
     for route in ROUTES:
         app.add_url_rule(

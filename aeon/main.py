@@ -47,6 +47,9 @@ NET_LIMITS: Final = NetLimits(
 )
 """What a peer may do; frame size and heartbeat are what the greeting promises."""
 
+APP_QUEUE_EVENTS: Final = 3
+"""Pieces of a body, of up to 64 KiB, that wait for their handler in memory."""
+
 
 @asynccontextmanager
 async def database_url(settings: Settings) -> AsyncIterator[str]:
@@ -119,6 +122,7 @@ def server_config(settings: Settings) -> Config:
     """
     path = Path(HYPERCORN_FILE)
     config = Config.from_toml(path) if path.is_file() else Config()
+    config.max_app_queue_size = APP_QUEUE_EVENTS
     if not config.ssl_enabled:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         config.bind = [f"{host}:{settings.port}"]

@@ -1,57 +1,56 @@
 """A server for ``aeon bench media`` in a process of its own, so that its memory can be read.
 
 ``python -m aeon.bench.media_node node SETTINGS`` runs a node; ``... discard`` runs Hypercorn as
-it comes, with an application that reads a body and throws it away. Both print where they listen
+it comes, with a Quart handler that reads a body and throws it away. Both print where they listen
 and run until their input ends.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import hypercorn.trio
 import trio
 from hypercorn.config import Config
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from quart import request
+from quart_trio import QuartTrio
 
 from aeon.config import Settings
 from aeon.main import run_node
 from aeon.server import Listening
 
 
-async def discard(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Read a request's body and answer 200 with nothing."""
-    if scope["type"] != "http":
-        raise RuntimeError("HTTP only")
-    has_more = True
-    while has_more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        has_more = message["type"] == "http.request" and message["more_body"]
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [(b"content-length", b"0")],
-        }
-    )
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+def discarding_app() -> QuartTrio:
+    """Make an application whose one handler reads a body and throws it away."""
+    app = QuartTrio("discard")
+    app.config["MAX_CONTENT_LENGTH"] = None
+
+    @app.post("/<path:path>")
+    async def discard(path: str) -> str:
+        async for _ in request.body:
+            pass
+        return ""
+
+    return app
 
 
 async def run_discard(
     stop: trio.Event, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Run Hypercorn's own Trio worker over ``discard``."""
+    """Run Hypercorn's own Trio worker over ``discarding_app``."""
     config = Config()
     config.bind = ["127.0.0.1:0"]
     config.errorlog = None
     async with trio.open_nursery() as nursery:
-        urls = await nursery.start(
-            lambda task_status: hypercorn.trio.serve(
-                discard, config, shutdown_trigger=stop.wait, mode="asgi", task_status=task_status
-            )
+        serve = partial(
+            hypercorn.trio.serve,
+            discarding_app(),  # type: ignore[arg-type] # an ASGI application all the same
+            config,
+            shutdown_trigger=stop.wait,
+            mode="asgi",
         )
+        urls = await nursery.start(serve)
         task_status.started(urls[0])
 
 

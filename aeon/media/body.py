@@ -1,116 +1,91 @@
 """Request bodies with backpressure: what the handler has not read stays with the sender.
 
-Quart gathers whatever arrives, up to the whole body. Here its connection waits until the handler
-has taken what is there; the server's queue, then TCP, hold the rest back.
+Quart gathers whatever arrives in memory, up to the whole body. Where a handler reads the body as
+it arrives, this connection hands it the server's own events instead: an unread body fills the
+server's short queue, then TCP, and nothing else. Other bodies are small and stay Quart's.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn
 
 import trio
-from hypercorn.typing import ASGIReceiveCallable
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
-from werkzeug.exceptions import RequestEntityTooLarge
 
-HIGH_WATER_BYTES: Final = 64 * 1024
 STREAMING_PATHS: Final = ("/api/v1/messages/upload-media", "/api/v1/uploads")
-"""Bodies of these are read as they arrive; their handlers bound them by themselves."""
+"""The handlers of these read as it arrives, and bound what they read by themselves."""
 
 
-class FlowBody(TrioBody):
-    """A body that can make its sender wait."""
+class PulledBody(TrioBody):
+    """A body that is read from the server piece by piece, by ``async for`` only."""
 
-    def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
-        super().__init__(expected_content_length, max_content_length)
-        self._chunks: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._is_awaited_whole = False
-        self._taken = trio.Event()
+    def __init__(self) -> None:
+        super().__init__(None, None)
+        self._receive: ASGIReceiveCallable | None = None
+        self.ended = trio.Event()
+        """Nothing more is to be received: it is complete, or the client is gone."""
+        self.is_cut_off = False
+        """The client went away in the middle."""
+
+    def pull_from(self, receive: ASGIReceiveCallable) -> None:
+        """Say where the pieces come from."""
+        self._receive = receive
 
     async def __anext__(self) -> bytes:
-        if self._must_raise is not None:
-            raise self._must_raise
-        if not self._chunks:
-            if not self._complete.is_set():
-                await self._has_data.wait()
-            if not self._chunks:
-                raise StopAsyncIteration
-        data = self._chunks.popleft()
-        self._waiting_bytes -= len(data)
-        if not self._chunks:
-            self._has_data.clear()
-        self._taken.set()
-        return data
+        while not self.ended.is_set():
+            assert self._receive is not None, "the connection sets it before the handler runs"
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.is_cut_off = True
+                self.ended.set()
+                # The connection cancels this handler.
+                await trio.sleep_forever()
+            elif message["type"] == "http.request":
+                if not message["more_body"]:
+                    self.ended.set()
+                if message["body"]:
+                    return message["body"]
+        raise StopAsyncIteration
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        self._is_awaited_whole = True
-        self._taken.set()
-        if self._must_raise is not None:
-            raise self._must_raise
-        yield from self._complete.wait().__await__()
-        if self._must_raise is not None:
-            raise self._must_raise
-        return b"".join(self._chunks)
-
-    def append(self, data: bytes) -> None:
-        """Take the next bytes from the server."""
-        if not data or self._must_raise is not None:
-            return
-        self._chunks.append(data)
-        self._waiting_bytes += len(data)
-        self._has_data.set()
-        if self._max_content_length is not None and self._waiting_bytes > self._max_content_length:
-            self._must_raise = RequestEntityTooLarge()
-            self.set_complete()
-
-    def clear(self) -> None:
-        """Let the bytes go."""
-        self._chunks.clear()
-        self._waiting_bytes = 0
-
-    async def wait_room(self) -> None:
-        """Wait until less than ``HIGH_WATER_BYTES`` are untaken."""
-        while (
-            self._waiting_bytes >= HIGH_WATER_BYTES
-            and not self._is_awaited_whole
-            and self._must_raise is None
-        ):
-            self._taken = trio.Event()
-            await self._taken.wait()
+    def __await__(self) -> Generator[Any, None, NoReturn]:
+        raise TypeError("this body is read by async for")
 
 
-class FlowRequest(TrioRequest):
-    """A request with such a body; without a bound where the handler reads it in a stream."""
-
-    body_class = FlowBody
+class StreamingRequest(TrioRequest):
+    """A request whose body is pulled where its handler reads it as it arrives."""
 
     def __init__(self, method: str, scheme: str, path: str, *args: Any, **kwargs: Any) -> None:
-        if path.startswith(STREAMING_PATHS):
-            kwargs["max_content_length"] = None
         super().__init__(method, scheme, path, *args, **kwargs)
+        if path.startswith(STREAMING_PATHS):
+            self.body = PulledBody()
 
 
-class FlowHTTPConnection(TrioASGIHTTPConnection):
-    """Moves a body from the server to the request no faster than it is read."""
+class StreamingHTTPConnection(TrioASGIHTTPConnection):
+    """Quart-Trio's connection, but for pulled bodies."""
 
-    async def handle_messages(  # type: ignore[override]
-        self, nursery: trio.Nursery, request: FlowRequest, receive: ASGIReceiveCallable
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Run the handler, and cancel it when the client goes away."""
+        request = self._create_request_from_scope(send)
+        if isinstance(request.body, PulledBody):
+            request.body.pull_from(receive)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.handle_messages, nursery, request, receive)
+            nursery.start_soon(self.handle_request, nursery, request, send)
+
+    async def handle_messages(  # type: ignore[override] # as Quart-Trio's own
+        self,
+        nursery: trio.Nursery,
+        request: Any,  # Quart-Trio's own type, which its base contradicts
+        receive: ASGIReceiveCallable,
     ) -> None:
-        """Run until the client goes away, then cancel the handler."""
-        body = cast("FlowBody", request.body)
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                break
-            if message["type"] == "http.request":
-                body.append(message.get("body", b""))
-                if not message.get("more_body", False):
-                    body.set_complete()
-                else:
-                    await body.wait_room()
-        nursery.cancel_scope.cancel()
+        """Watch for the client's leaving; behind a pulled body, once that has ended."""
+        if isinstance(request.body, PulledBody):
+            await request.body.ended.wait()
+            if request.body.is_cut_off:
+                nursery.cancel_scope.cancel()
+                return
+        await super().handle_messages(nursery, request, receive)
