@@ -110,8 +110,10 @@ async def serve(
 
     Raises:
         OSError: an address can not be bound.
+        ValueError: the configuration asks for QUIC, or for query strings in the access log.
         hypercorn.utils.LifespanFailureError: the application did not start.
     """
+    _refuse_queries_in_logs(config)
     server = Server(wrap_app(app, config.wsgi_max_body_size, None), config, limits or NetLimits())
     wait = shutdown.wait if isinstance(shutdown, trio.Event) else shutdown
     lifespan = Lifespan(server.app, config, server.state)
@@ -283,6 +285,14 @@ class _RefusingApp:
         headers = [(b"retry-after", b"5"), (b"connection", b"close"), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 503, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _refuse_queries_in_logs(config: Config) -> None:
+    # Credentials of browsers stand in the query, because they can set no header on a WebSocket.
+    if config.accesslog is not None:
+        for field in ("%(R)", "%(Uq)", "%(q)"):
+            if field in config.access_log_format:
+                raise ValueError(f"access_log_format must not log query strings: remove {field}s")
 
 
 async def _first_of(*waits: Callable[[], Awaitable[object]]) -> None:
