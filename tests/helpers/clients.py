@@ -123,8 +123,10 @@ class Socket:
         while len(self.frames) < wanted and self.closed is None:
             await self._changed.wait()
 
-    async def wait_closed(self) -> trio_websocket.CloseReason:
-        with trio.fail_after(DEADLINE_SECONDS):
+    async def wait_closed(
+        self, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> trio_websocket.CloseReason:
+        with trio.fail_after(deadline_seconds):
             while self.closed is None:
                 await self._changed.wait()
         return self.closed

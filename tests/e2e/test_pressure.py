@@ -1,0 +1,119 @@
+"""Pressure and endings: a stalled reader, too many windows, a server that stops."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+import trio
+import trio.testing
+import trio_websocket
+
+from aeon.main import serve_node
+from aeon.services import Services
+from storage.ids import UserId
+from tests.helpers.clients import Server
+from tests.helpers.telegram import init_data
+
+ANNA, BORIS = 1001, 1002
+LONG_TEXT = "\U0001f600" * 4096
+MAX_SENDS = 4_000
+
+
+@asynccontextmanager
+async def stalled_reader(server: Server, user_id: int) -> AsyncIterator[None]:
+    """Connect somebody who reads the greeting and then nothing any more."""
+    # A small receive buffer, so that the server's side fills soon.
+    sock = trio.socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    await sock.connect((server.host, server.port))
+    async with trio.SocketStream(sock) as stream, trio.open_nursery() as nursery:
+        raw = quote(init_data(user_id), safe="")
+        connection = await trio_websocket.wrap_client_stream(
+            nursery,
+            stream,
+            f"{server.host}:{server.port}",
+            f"/ws?init_data={raw}",
+            message_queue_size=1,
+        )
+        await connection.get_message()
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_stalled_reader_is_cut_off_and_loses_nothing(
+    server: Server, services: Services
+) -> None:
+    async with (
+        server.person(ANNA) as anna,
+        server.person(BORIS),
+        server.connected(ANNA) as reader,
+    ):
+        chat_id = await anna.create_group(BORIS)
+        sent = 0
+        async with stalled_reader(server, BORIS):
+            while services.fanout.is_connected(UserId(BORIS)):
+                await anna.send(chat_id, LONG_TEXT)
+                sent += 1
+                assert sent < MAX_SENDS
+        async with server.connected(BORIS) as back:
+            ack = await back.command("resume", cursors={str(chat_id): 1})
+        await reader.event("new_message", seq=sent + 1)
+
+    assert [event["seq"] for event in reader.events] == list(range(1, sent + 2))
+    assert [event["seq"] for event in back.events] == list(range(2, sent + 2))
+    assert ack["chats"][str(chat_id)]["replayed"] == sent
+
+
+async def test_one_window_too_many_replaces_the_oldest(server: Server, services: Services) -> None:
+    async with trio.open_nursery() as nursery:
+        oldest_closed: list[int] = []
+
+        async def keep_open(task_status: trio.TaskStatus[None]) -> None:
+            async with server.connected(ANNA) as socket:
+                task_status.started()
+                closed = await socket.wait_closed(deadline_seconds=60)
+                oldest_closed.append(closed.code)
+
+        for _ in range(17):
+            await nursery.start(keep_open)
+        with trio.fail_after(10):
+            while not oldest_closed:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        assert len(services.fanout.sessions_of(UserId(ANNA))) == 16
+        nursery.cancel_scope.cancel()
+
+    assert oldest_closed == [4009]
+
+
+async def test_a_stopping_server_says_when_to_come_back(services: Services) -> None:
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        listening = await nursery.start(serve_node, services, stop)
+        server = Server(listening.url)
+        async with server.connected(ANNA) as first, server.connected(BORIS) as second:
+            stop.set()
+            farewells = [await socket.event("server_shutdown") for socket in (first, second)]
+            closings = [await socket.wait_closed() for socket in (first, second)]
+
+    assert [closing.code for closing in closings] == [1012, 1012]
+    delays = [farewell["reconnect_after_ms"] for farewell in farewells]
+    assert all(1_000 <= delay <= 11_000 for delay in delays)
+
+
+async def test_a_session_that_is_revoked_ends_its_connections(server: Server) -> None:
+    async with server.person(ANNA) as anna:
+        token = await anna.http.post(
+            "/api/v1/auth/token", json={"init_data": init_data(ANNA), "device": "phone"}
+        )
+        access_token = token.json()["access_token"]
+        async with server.socket(f"?token={access_token}") as socket:
+            await socket.event("connection_established")
+            sessions = await anna.get("/api/v1/auth/sessions")
+            await anna.delete(f"/api/v1/auth/sessions/{sessions[0]['id']}")
+            closed = await socket.wait_closed()
+        async with server.socket(f"?token={access_token}") as socket:
+            refused = await socket.wait_closed()
+
+    assert (closed.code, closed.reason) == (4009, "revoked")
+    assert (refused.code, refused.reason) == (4001, "token_invalid")
