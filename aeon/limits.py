@@ -26,6 +26,11 @@ class Kind(StrEnum):
     TYPING = "typing"
     LOGIN = "login"
     """Access tokens made."""
+    CONNECT = "connect"
+    """WebSockets opened by one person."""
+    KNOCK = "knock"
+    """WebSockets opened from one network address, whoever it is. Behind a proxy all share one,
+    so this bucket is large: it stops floods, not crowds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ RATES: Final[Mapping[Kind, Rate]] = MappingProxyType(
         Kind.CHANGE: Rate(burst=120, per_second=10.0),
         Kind.TYPING: Rate(burst=20, per_second=5.0),
         Kind.LOGIN: Rate(burst=30, per_second=0.5),
+        Kind.CONNECT: Rate(burst=40, per_second=1.0),
+        Kind.KNOCK: Rate(burst=2_000, per_second=200.0),
     }
 )
 

@@ -17,7 +17,9 @@ from quart_trio import QuartTrio
 
 from aeon.auth.authenticate import Credentials, authenticate
 from aeon.auth.principal import Principal
-from aeon.errors import AuthError, describe
+from aeon.auth.rates import check_rate_of
+from aeon.errors import AuthError, RateLimited, describe
+from aeon.limits import Kind
 from aeon.server import current_transport
 from aeon.services import Services
 from aeon.wire.frames import error_frame
@@ -26,6 +28,9 @@ from aeon.ws.connection import Connection
 
 AUTH_SECONDS: Final = 10.0
 """How long a connection may stay silent before it says who it is."""
+
+FRAMES_BEFORE_AUTH: Final = 20
+"""How many other frames are answered before the connection is given up."""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +46,9 @@ def register(app: QuartTrio, services: Services) -> None:
             await transport.close(CloseCode.RESTART, "restart")
             return
         try:
+            _check_attempts(services, websocket.remote_addr or "", Kind.KNOCK)
             principal = await _who_is_it(services)
+            _check_attempts(services, principal.user.id, Kind.CONNECT)
         except _Refused as refusal:
             await transport.close(refusal.closing.code, refusal.closing.reason)
             return
@@ -61,6 +68,13 @@ class _Refused(Exception):
     def __init__(self, closing: Closing) -> None:
         super().__init__(closing.reason)
         self.closing = closing
+
+
+def _check_attempts(services: Services, who: int | str, kind: Kind) -> None:
+    try:
+        check_rate_of(services, who, kind)
+    except RateLimited:
+        raise _Refused(Closing(CloseCode.TOO_MANY, "too_many_attempts")) from None
 
 
 async def _who_is_it(services: Services) -> Principal:
@@ -95,7 +109,7 @@ def _from_handshake() -> Credentials | None:
 async def _from_first_frame() -> Credentials:
     """Wait for ``{"type": "auth", ...}``; anything else is answered and waited past."""
     with trio.move_on_after(AUTH_SECONDS):
-        while True:
+        for _ in range(FRAMES_BEFORE_AUTH):
             frame = _parse(await websocket.receive())
             if frame is not None and frame.get("type") == "auth":
                 init_data, token = frame.get("init_data"), frame.get("token")
@@ -111,6 +125,7 @@ async def _from_first_frame() -> Credentials:
             )
             if not current_transport().send_nowait((payload,)):
                 raise _Refused(Closing(CloseCode.TOO_SLOW, "too_slow"))
+        raise _Refused(Closing(CloseCode.PROTOCOL_VIOLATION, "too_many_bad_frames"))
     raise _Refused(Closing(CloseCode.UNAUTHENTICATED, "auth_timeout"))
 
 

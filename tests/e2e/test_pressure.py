@@ -1,14 +1,17 @@
 """Pressure and endings: a stalled reader, too many windows, a server that stops."""
 
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
+import pytest
 import trio
 import trio.testing
 import trio_websocket
 
+from aeon.config import Settings
 from aeon.main import serve_node
 from aeon.services import Services
 from storage.ids import UserId
@@ -117,3 +120,49 @@ async def test_a_session_that_is_revoked_ends_its_connections(server: Server) ->
 
     assert (closed.code, closed.reason) == (4009, "revoked")
     assert (refused.code, refused.reason) == (4001, "token_invalid")
+
+
+class TestWithRateLimits:
+    """With RATE_LIMITS=on attempts are counted."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"rate_limits": "on"})
+
+    async def test_a_person_who_connects_again_and_again_is_told_to_back_off(
+        self, server: Server
+    ) -> None:
+        codes: list[int] = []
+        for _ in range(60):
+            async with server.socket(f"?init_data={quote(init_data(ANNA), safe='')}") as socket:
+                await socket.wait_for_any()
+                if socket.closed is not None:
+                    codes.append(socket.closed.code)
+                    break
+        async with server.connected(BORIS) as other:
+            await other.command("ping")
+
+        assert codes == [4029]
+
+    async def test_sends_beyond_the_rate_are_told_how_long_to_wait(self, server: Server) -> None:
+        async with server.person(ANNA) as anna, server.connected(ANNA) as socket:
+            chat_id = await anna.create_group()
+            for number in range(500):
+                reply = await socket.command("send_message", chat_id=chat_id, text=f"{number}")
+                if reply["type"] == "error":
+                    break
+
+        assert reply["code"] == "rate_limited"
+        assert reply["retryable"] is True
+        assert reply["retry_after_ms"] > 0
+
+
+async def test_strangers_who_only_talk_nonsense_are_given_up(server: Server) -> None:
+    async with server.socket() as socket:
+        with contextlib.suppress(trio_websocket.ConnectionClosed):
+            for _ in range(1_000):
+                await socket.send("ping")
+        closed = await socket.wait_closed()
+
+    assert closed.code == 4010
+    assert {frame["code"] for frame in socket.frames} == {"unauthenticated"}

@@ -117,6 +117,12 @@ class Socket:
             )
         )
 
+    async def wait_for_any(self) -> None:
+        """Wait until something came in, be it the end."""
+        with trio.fail_after(DEADLINE_SECONDS):
+            while not self.frames and self.closed is None:
+                await self._changed.wait()
+
     async def wait_for_frames(self, more: int) -> None:
         """Wait until that many more frames have come in."""
         wanted = len(self.frames) + more
