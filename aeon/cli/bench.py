@@ -1,14 +1,42 @@
-"""``aeon bench``: what this machine can do, as ratios taken in one run."""
+"""``aeon bench``: what this machine can do, as ratios taken in one run.
+
+The benchmarks import half of the product and its rivals, so each is loaded when it is asked for.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any, Final
+
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from aeon.bench import actors, connections, fanout, media, storage
+NAMES: Final = ("actors", "storage", "fanout", "connections", "media")
+"""Modules of ``aeon.bench`` with a ``command``."""
 
-app = typer.Typer(help="Measure this machine.", no_args_is_help=True)
-app.command("actors")(actors.command)
-app.command("storage")(storage.command)
-app.command("fanout")(fanout.command)
-app.command("connections")(connections.command)
-app.command("media")(media.command)
+
+class LazyCommands(TyperGroup):
+    """A group that imports a command's module with its first use."""
+
+    # Typer brings its own copy of click under a private name: its types can not be said here.
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name the benchmarks."""
+        return list(NAMES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import one."""
+        if cmd_name not in NAMES:
+            return None
+        single = typer.Typer(add_completion=False)
+        single.command(cmd_name)(import_module(f"aeon.bench.{cmd_name}").command)
+        return get_command(single)
+
+
+app = typer.Typer(cls=LazyCommands, help="Measure this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
