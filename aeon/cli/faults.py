@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import typer
 
 from aeon.config import SettingsError
 from storage.errors import StorageError
+
+_CANNOT_BIND: Final = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}
 
 
 @contextmanager
@@ -20,14 +24,16 @@ def teach() -> Iterator[None]:
     """
     try:
         yield
-    except* (SettingsError, StorageError, AddressInUse) as group:
+    except* (SettingsError, StorageError) as group:
         for error in leaves(group):
-            typer.secho(f"aeon: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
+            _say(str(error))
         raise typer.Exit(2) from None
-
-
-class AddressInUse(Exception):
-    """The address to listen on can not be had."""
+    except* OSError as group:
+        expected, bugs = group.split(_is_bind_fault)
+        if bugs is not None or expected is None:
+            raise
+        _say(f"can not listen there (HOST and PORT, --host and --port): {next(leaves(expected))}")
+        raise typer.Exit(2) from None
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
@@ -37,3 +43,11 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield from leaves(error)
         else:
             yield error
+
+
+def _is_bind_fault(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _CANNOT_BIND
+
+
+def _say(text: str) -> None:
+    typer.secho(f"aeon: {text}", err=True, fg="red" if sys.stderr.isatty() else None)

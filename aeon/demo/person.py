@@ -83,6 +83,16 @@ class Person:
         await self.wait_until(lambda: message_id in self.arrived_at, f"message {message_id}")
         return self.arrived_at[message_id]
 
+    async def wait_for_messages(self, count: int) -> None:
+        """Wait until that many messages came in."""
+        await self.wait_until(lambda: len(self.arrived_at) >= count, f"{count} messages")
+
+    async def wait_for_event(self, event_type: str) -> None:
+        """Wait until an event of this type came in."""
+        await self.wait_until(
+            lambda: any(event["type"] == event_type for event in self.events), event_type
+        )
+
     async def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until something that came in makes the condition true."""
         with trio.move_on_after(ANSWER_SECONDS):

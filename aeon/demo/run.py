@@ -93,9 +93,7 @@ async def _talk(settings: Settings, url: str, messages: int, console: Console) -
         await _edit_and_read(anna, boris, chat["id"])
         sent = messages * 2
         for person in (anna, boris):
-            await person.wait_until(
-                lambda person=person: len(person.arrived_at) >= sent, f"{sent} messages"
-            )
+            await person.wait_for_messages(sent)
         history = await anna.get(f"/api/v1/messages/chat/{chat['id']}?per_page=100")
     _show(console, anna, boris, latencies)
     faults = [
@@ -142,10 +140,7 @@ async def _edit_and_read(anna: Person, boris: Person, chat_id: int) -> None:
     await boris.command("mark_read", chat_id=chat_id)
     for person in (anna, boris):
         for kind in ("message_edited", "message_read"):
-            await person.wait_until(
-                lambda person=person, kind=kind: any(e["type"] == kind for e in person.events),
-                kind,
-            )
+            await person.wait_for_event(kind)
 
 
 def _show(console: Console, anna: Person, boris: Person, latencies: list[float]) -> None:
