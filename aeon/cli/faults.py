@@ -46,7 +46,8 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
 
 
 def _is_bind_fault(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in _CANNOT_BIND
+    # A file that can not be read has the same errno, and a name.
+    return isinstance(error, OSError) and error.errno in _CANNOT_BIND and error.filename is None
 
 
 def _say(text: str) -> None:
