@@ -66,7 +66,7 @@ _DELETE_UNUSED: Final = Query(
 )
 _NEXT_PAGE: Final = Query(
     "WITH page AS (SELECT * FROM media WHERE id > %(after)s ORDER BY id LIMIT %(limit)s)"
-    " SELECT (SELECT max(id) FROM page), ARRAY(SELECT media.id::text FROM page AS media"
+    " SELECT (SELECT CASE WHEN count(*) = %(limit)s THEN max(id) END FROM page), ARRAY(SELECT media.id::text FROM page AS media"
     "  WHERE media.created_at < now() - make_interval(secs => %(min_age_seconds)s) AND"
     + _UNUSED
     + ")"

@@ -1,8 +1,8 @@
 """``aeon bench media``: how fast files come in and go out, and what that costs in memory.
 
 Three ways for the same bytes, in one run: uploads to a node over a real PostgreSQL; the same
-request to Hypercorn as it comes with a Quart handler that discards the body; and a plain copy of the
-file with fsync. The clients are raw sockets in threads of this process; the server is a process
+request to Hypercorn as it comes with a Quart handler that discards the body; and a plain copy
+of the file with fsync. The clients are raw sockets in threads of this process; the server is a process
 of its own, whose peak memory is read from the kernel.
 """
 

@@ -45,7 +45,7 @@ async def run_discard(
     async with trio.open_nursery() as nursery:
         serve = partial(
             hypercorn.trio.serve,
-            discarding_app(),  # type: ignore[arg-type] # an ASGI application all the same
+            discarding_app(),
             config,
             shutdown_trigger=stop.wait,
             mode="asgi",

@@ -64,8 +64,10 @@ def examine(path: Path, *, is_voice: bool = False) -> Examination:
         file.seek(max(0, size - kinds.TAIL_BYTES))
         tail = file.read()
         found = kinds.sniff_format(head)
-        if found is None or _is_polyglot(found, head, tail):
+        if found is None:
             return Examination(MediaKind.DOCUMENT, kinds.document_type(head))
+        if _is_polyglot(found, head, tail):
+            return Examination(MediaKind.DOCUMENT, kinds.UNKNOWN_TYPE)
         try:
             examination = _look_into(found, path, file, size, head)
         except Unreadable:
