@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 import trio
@@ -34,6 +35,12 @@ class Login:
     session_id: str | None = None
 
 
+@dataclass(slots=True)
+class _Turn:
+    lock: trio.Lock = field(default_factory=trio.Lock)
+    users: int = 0
+
+
 class Logins:
     """A bounded memory of log-ins; the oldest go first."""
 
@@ -49,6 +56,7 @@ class Logins:
         self._clock = clock
         self._entries: OrderedDict[bytes, tuple[float, Login]] = OrderedDict()
         self._keys: dict[UserId, set[bytes]] = {}
+        self._turns: dict[UserId, _Turn] = {}
 
     @staticmethod
     def key(credentials: str) -> bytes:
@@ -73,6 +81,23 @@ class Logins:
             self._drop(next(iter(self._entries)))
         self._entries[key] = self._clock(), login
         self._keys.setdefault(login.user.id, set()).add(key)
+
+    @asynccontextmanager
+    async def turn(self, user_id: UserId) -> AsyncIterator[None]:
+        """Let one person's log-ins on this node happen one after the other.
+
+        An app's first requests come all at once: the second to get its turn finds the log-in of
+        the first noted, with all that it brought (a chat joined by invitation).
+        """
+        turn = self._turns.setdefault(user_id, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[user_id]
 
     def forget(self, user_id: UserId) -> None:
         """Drop everything about a person: the next request looks them up."""

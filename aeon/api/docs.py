@@ -170,7 +170,6 @@ def _front_page(name: str) -> str:
 <a href="/redoc">Read the API reference</a>
 <a href="/openapi.json">OpenAPI description</a>
 <a href="/api/v1/health">Health</a>
-<a href="/dashboard">Dashboard</a>
 </nav>
 <p class="note">People log in with the init data that Telegram signs for them; there is nothing
 to sign up for here.</p>

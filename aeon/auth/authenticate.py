@@ -4,13 +4,17 @@ Rules of this file:
 
 - Nothing unsigned is believed, whatever the settings are.
 - A log-in with init data creates or refreshes the person in one atomic statement, so parallel
-  first requests make one person. A returning person costs one query, a polling one none.
+  first requests make one person, whatever node they reach. On one node they wait for the first
+  of them, so that none sees the person without the chats that invitations open. A returning
+  person costs one query, a polling one none.
 - Neither credentials nor what they decode to is logged.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
 
 from aeon.auth import tokens
 from aeon.auth.invitations import redeem_invitations
@@ -22,6 +26,8 @@ from aeon.services import Services
 from aeon.telegram.init_data import PUBLIC_KEYS, InitData, InitDataError, Verifier
 from storage import sessions, users
 from storage.records import UserRecord
+
+NEWCOMER_AGE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,9 +59,13 @@ async def _by_init_data(services: Services, raw: str) -> Principal:
     login = services.logins.get(key)
     if login is None:
         data = validate_init_data(services, raw)
-        user = await _log_in(services, data)
-        login = Login(user, data.auth_date + services.settings.init_data_max_age_seconds)
-        services.logins.note(key, login)
+        async with services.logins.turn(data.user.id):
+            login = services.logins.get(key)
+            if login is None:
+                user = await _log_in(services, data)
+                until = data.auth_date + services.settings.init_data_max_age_seconds
+                login = Login(user, until)
+                services.logins.note(key, login)
     elif now > login.expires_at:
         raise AuthError("init_data_expired")
     return Principal(login.user, Method.INIT_DATA)
@@ -115,10 +125,13 @@ async def _log_in(services: Services, data: InitData) -> UserRecord:
         result = await users.upsert_login(
             conn, profile, is_admin=told.id in services.settings.admin_telegram_ids
         )
-    if result.is_new or result.user.updated_at is not None:
-        # Only a person who is new, or whose name moved since, can be waited for.
-        await redeem_invitations(services, result.user)
-    return result.user
+    user = result.user
+    # Only a person who is new, or whose name moved since, can be waited for. New for a while: the
+    # request that created them may have been cut off before it came to this.
+    is_recent = services.now() - user.created_at < NEWCOMER_AGE
+    if result.is_new or is_recent or user.updated_at is not None:
+        await redeem_invitations(services, user)
+    return user
 
 
 def _verifier(settings: Settings) -> Verifier:

@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from aeon.services import Services
+from storage.ids import UserId
 from tests.helpers.clients import Rest, Server
 
 ANNA, BORIS = 1001, 1002
+TRIES = 3
+"""The node's own housekeeping may ask something meanwhile: the cheapest of some counts."""
 
 
 class Cost:
@@ -52,26 +55,35 @@ async def test_reads(server: Server, services: Services, chats: int) -> None:
             (history, {"If-None-Match": etag}, 1),
         ]
         for path, headers, most in cases:
-            async with counted(services) as cost:
-                await anna.request("GET", path, headers=headers)
-            assert cost.queries <= most, path
+            costs = []
+            for _ in range(TRIES):
+                async with counted(services) as cost:
+                    await anna.request("GET", path, headers=headers)
+                costs.append(cost.queries)
+            assert min(costs) <= most, path
 
 
 async def test_logging_in(server: Server, services: Services) -> None:
     async with server.person(ANNA) as anna:
-        services.logins.forget(anna.user_id)  # type: ignore[arg-type]  # a number
-        async with counted(services) as cost:
-            await anna.get("/api/v1/me")
-        assert (cost.queries, cost.transactions) == (1, 0)
-        async with counted(services) as cost:
-            await anna.get("/api/v1/me")
-        assert cost.queries == 0
+        first, next_ones = [], []
+        for _ in range(TRIES):
+            services.logins.forget(UserId(ANNA))
+            async with counted(services) as cost:
+                await anna.get("/api/v1/me")
+            first.append((cost.queries, cost.transactions))
+            async with counted(services) as cost:
+                await anna.get("/api/v1/me")
+            next_ones.append(cost.queries)
+    assert min(first) == (1, 0)
+    assert min(next_ones) == 0
 
 
 async def test_a_send_is_one_transaction(server: Server, services: Services) -> None:
     async with server.person(ANNA) as anna:
         chat_id = await anna.create_group()
-        await anna.send(chat_id, "First")
-        async with counted(services) as cost:
-            await anna.send(chat_id, "Second")
-        assert cost.transactions == 1
+        costs = []
+        for _ in range(TRIES):
+            async with counted(services) as cost:
+                await anna.send(chat_id, "Hello")
+            costs.append(cost.transactions)
+    assert min(costs) == 1

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 from aeon.logins import Login, Logins
 from storage.ids import UserId
@@ -59,3 +61,28 @@ def test_memory_is_bounded_and_the_oldest_go_first(clock: Clock) -> None:
 
 def test_keys_do_not_hold_the_credentials() -> None:
     assert b"secret" not in Logins.key("secret \ud800")
+
+
+async def test_one_persons_logins_take_turns() -> None:
+    logins = Logins()
+    order: list[str] = []
+
+    async def log_in(name: str, user_id: int, leave: trio.Event) -> None:
+        async with logins.turn(UserId(user_id)):
+            order.append(name)
+            await leave.wait()
+
+    first, second = trio.Event(), trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(log_in, "first", 7, first)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(log_in, "second", 7, second)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(log_in, "other", 8, second)
+        await wait_all_tasks_blocked()
+        assert order == ["first", "other"]
+        first.set()
+        await wait_all_tasks_blocked()
+        assert order == ["first", "other", "second"]
+        second.set()
+    assert logins._turns == {}
