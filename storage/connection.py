@@ -105,6 +105,8 @@ class Connection:
 
     async def copy_in(self, sql: str, chunks: Sequence[bytes]) -> int:
         """Run ``COPY ... FROM STDIN`` with text-format lines; how many rows it stored."""
+        if self._phase is _Phase.ENDED:
+            raise RuntimeError("the transaction or the loan of this connection has ended")
         if self._phase is _Phase.NOT_BEGUN:
             self._driver.counters.transactions += 1
             self._phase = _Phase.OPEN
@@ -123,7 +125,7 @@ class Connection:
         self, queries: Sequence[tuple[Query | str, Params]], *, commit: bool = False
     ) -> list[pq.abc.PGresult]:
         if self._phase is _Phase.ENDED:
-            raise RuntimeError("the transaction has ended")
+            raise RuntimeError("the transaction or the loan of this connection has ended")
         commands = [self._command(query, params) for query, params in queries]
         self._driver.counters.queries += len(commands)
         first = 0
@@ -220,6 +222,10 @@ class Connection:
         )
 
     # The pool's side: how a transaction's block ends.
+
+    def _end(self) -> None:
+        """The block is over: somebody else has the connection now."""
+        self._phase = _Phase.ENDED
 
     async def _commit(self) -> None:
         """End the block: COMMIT unless nothing began or it is over already."""

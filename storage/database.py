@@ -34,7 +34,7 @@ class DatabaseStatistics:
     waiting: int
     connects: int
     reconnects: int
-    """Connections opened beyond the pool's size: each replaces one that was lost."""
+    """Connections that were lost, or closed because they were not clean; replaced when needed."""
     round_trips: int
     queries: int
     transactions: int
@@ -104,7 +104,7 @@ class Database:
             in_use=pool.in_use,
             waiting=pool.waiting,
             connects=counters.connects,
-            reconnects=max(0, counters.connects - pool.options.size),
+            reconnects=counters.losses,
             round_trips=counters.round_trips,
             queries=counters.queries,
             transactions=counters.transactions,
@@ -117,16 +117,18 @@ class Database:
 class _Loan:
     """``Database.connection``: a class, because every read pays for it."""
 
-    __slots__ = ("_driver", "_pool")
+    __slots__ = ("_connection", "_driver", "_pool")
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def __aenter__(self) -> Connection:
         self._driver = await self._pool.acquire()
-        return Connection(self._driver)
+        self._connection = Connection(self._driver)
+        return self._connection
 
     async def __aexit__(self, *_: object) -> None:
+        self._connection._end()
         self._pool.give_back(self._driver)
 
 
@@ -151,6 +153,7 @@ class _Transaction:
             else:
                 await self._connection._rollback()
         finally:
+            self._connection._end()
             self._pool.give_back(self._driver)
             if isinstance(error, StorageError):
                 error.add_note(f"in transaction {self._name}")

@@ -41,6 +41,8 @@ from psycopg._connection_base import BaseConnection  # isort: skip
 SETTLE_SECONDS: Final = 5.0
 """Longest shielded wait for a cancelled statement to end."""
 
+_FIRST_CANCEL_SECONDS: Final = 0.05
+
 _IDLE: Final = pq.TransactionStatus.IDLE
 _ACTIVE: Final = pq.TransactionStatus.ACTIVE
 _BAD: Final = pq.ConnStatus.BAD
@@ -64,6 +66,7 @@ class Counters:
     commits: int = 0
     rollbacks: int = 0
     connects: int = 0
+    losses: int = 0
     cancels: int = 0
 
 
@@ -151,6 +154,9 @@ class TrioConnection(BaseConnection[Any]):
 
     def finish(self) -> None:
         """Close at once, without a word to the server's statement."""
+        if self._busy_since != math.inf and not self.closed:
+            # A task may be waiting for the socket that is about to vanish.
+            trio.lowlevel.notify_closing(self.pgconn.socket)
         self._closed = True
         self.pgconn.finish()
 
@@ -312,13 +318,18 @@ class TrioConnection(BaseConnection[Any]):
     async def _settle(self, exchange: PQGen[None], *, ask_to_cancel: bool) -> None:
         """Bring the wire to rest, or close the connection; at most ``SETTLE_SECONDS``."""
         is_settled = False
+        patience = _FIRST_CANCEL_SECONDS if ask_to_cancel else SETTLE_SECONDS
         try:
             with trio.move_on_after(SETTLE_SECONDS, shield=True):
-                if ask_to_cancel:
-                    self.counters.cancels += 1
-                    await drive_changing_socket(self._cancel_gen())
-                await self._drive(exchange, is_resumed=True)
-                is_settled = True
+                while not is_settled:
+                    if ask_to_cancel:
+                        self.counters.cancels += 1
+                        await drive_changing_socket(self._cancel_gen())
+                    # A request that overtakes the statement finds nothing to cancel: repeat it.
+                    with trio.move_on_after(patience):
+                        await self._drive(exchange, is_resumed=True)
+                        is_settled = True
+                    patience *= 2
         except psycopg.Error:
             pass
         finally:

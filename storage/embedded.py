@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import time
@@ -46,10 +47,12 @@ START_TIMEOUT_SECONDS: Final = 60.0
 """Recovery after a crash replays up to ``max_wal_size`` of log."""
 STOP_TIMEOUT_SECONDS: Final = 10.0
 _ATTEMPTS_AFTER_A_CRASH: Final = 5
+WATCH_INTERVAL_SECONDS: Final = 1.0
 LOG_MAX_BYTES: Final = 4 * 2**20
 SOCKET_PATH_MAX_BYTES: Final = 107
 """The kernel's bound on a Unix socket's path."""
 
+_logger: Final = logging.getLogger(__name__)
 _SYSTEM_DATA: Final = Path("/var/lib/aeon")
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -79,18 +82,24 @@ class EmbeddedPostgres:
         self._log = self.data_dir / "server.log"
         self._server: Postmaster | None = None
         self._use: IO[bytes] | None = None
+        self._watching = trio.CancelScope()
         self.url = ""
 
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, data_dir: Path, *, settings: Mapping[str, str] | None = None
+        cls,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        keep_running: bool = True,
     ) -> AsyncIterator[EmbeddedPostgres]:
         """Start the server or attach to it; stop it at the end if nobody else uses it.
 
         Args:
             data_dir: made if missing.
             settings: server settings over Aeon's own (``{"fsync": "off"}`` for tests).
+            keep_running: start it again if it ends meanwhile (killed for want of memory).
 
         Raises:
             Unavailable: it did not start; the text says why and what to do.
@@ -99,8 +108,12 @@ class EmbeddedPostgres:
         try:
             # A cancelled start is waited for, so that nothing is left running unknown.
             await trio.to_thread.run_sync(server.enter)
+            if keep_running:
+                # A nursery around the block would wrap its errors in groups.
+                trio.lowlevel.spawn_system_task(server._keep_running)
             yield server
         finally:
+            server._watching.cancel()
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(server.leave)
 
@@ -117,6 +130,24 @@ class EmbeddedPostgres:
         finally:
             server.leave()
 
+    async def _keep_running(self) -> None:
+        with self._watching:
+            while True:
+                await trio.sleep(WATCH_INTERVAL_SECONDS)
+                if self._server is None or self._server.is_running:
+                    continue
+                _logger.error("the embedded PostgreSQL ended; starting it again")
+                try:
+                    await trio.to_thread.run_sync(self._revive)
+                except (Unavailable, OSError, psycopg.Error) as error:
+                    _logger.error("it did not start: %s", error)
+
+    def _revive(self) -> None:
+        with self._starting():
+            # Whoever else uses it may have been faster; its address stays the same.
+            if self._use is not None:
+                self._server = self._attach_or_launch()
+
     @property
     def pid(self) -> int:
         """The server's process."""
@@ -125,16 +156,26 @@ class EmbeddedPostgres:
 
     def enter(self) -> None:
         """Begin to use the server. Blocks."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        with self._starting():
-            with ExitStack() as undo:
-                use = undo.enter_context((self.data_dir / "users.lock").open("ab"))
-                fcntl.flock(use, fcntl.LOCK_SH)
-                self._server = self._attach_or_launch()
-                undo.pop_all()
-            self._use = use
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            with self._starting():
+                self._use = self._begin_use()
+        except OSError as error:
+            raise Unavailable(f"PostgreSQL can not live in {self.data_dir}: {error}") from error
+        assert self._server is not None, "_begin_use started it"
         self.url = self._server.url(DATABASE)
-        _create_database(self._server.url("postgres"))
+        try:
+            _create_database(self._server.url("postgres"))
+        except psycopg.Error as error:
+            raise Unavailable(f"PostgreSQL ended right after its start: {error}") from error
+
+    def _begin_use(self) -> IO[bytes]:
+        with ExitStack() as undo:
+            use = undo.enter_context((self.data_dir / "users.lock").open("ab"))
+            fcntl.flock(use, fcntl.LOCK_SH)
+            self._server = self._attach_or_launch()
+            undo.pop_all()
+            return use
 
     def leave(self) -> None:
         """End the use; the last one out stops the server. Blocks."""

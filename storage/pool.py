@@ -116,7 +116,7 @@ class Pool:
         """Keep it if it is clean, close it otherwise; never waits."""
         self._lent.discard(connection)
         if self._is_closed or connection.is_doomed or connection.closed or not connection.is_idle:
-            connection.finish()
+            self._discard(connection)
         else:
             self._idle.append(connection)
         self._free.release()
@@ -126,8 +126,12 @@ class Pool:
             connection = self._idle.pop()
             if not connection.closed and not connection.has_news:
                 return connection
-            connection.finish()
+            self._discard(connection)
         return None
+
+    def _discard(self, connection: TrioConnection) -> None:
+        self.counters.losses += 1
+        connection.finish()
 
     async def _connect(self, deadline: float) -> TrioConnection:
         """Connect; while that fails one task at a time tries, with growing pauses.

@@ -126,6 +126,30 @@ async def test_nothing_follows_a_commit(notes: Database) -> None:
             await connection.fetch_all(BODIES)
 
 
+async def test_a_connection_given_back_is_somebody_elses(database: Database) -> None:
+    async with database.connection() as connection:
+        pass
+    with pytest.raises(RuntimeError, match="ended"):
+        await connection.fetch_all(ONE)
+    with pytest.raises(RuntimeError, match="ended"):
+        await connection.copy_in("COPY notes FROM STDIN", [])
+
+
+async def test_a_block_left_while_a_child_still_asks(database: Database) -> None:
+    """A defect of the caller, but not one that may hang or poison the pool."""
+    async with trio.open_nursery() as nursery, database.connection() as connection:
+
+        async def ask() -> None:
+            with pytest.raises(Unavailable):
+                await connection.fetch_all(SLEEP)
+
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+    async with database.connection() as connection:
+        assert await connection.fetch_all(ONE) == [(1,)]
+    assert database.statistics().reconnects == 1
+
+
 async def test_a_failed_statement_can_not_be_committed(notes: Database) -> None:
     async def swallow() -> None:
         async with notes.transaction("swallows") as connection:
@@ -248,7 +272,7 @@ async def test_slow_queries_exhaust_the_pool(database_url: str) -> None:
         # The slow ones were cancelled on the server, and their connections kept.
         statistics = database.statistics()
         assert (statistics.idle, statistics.in_use, statistics.connects) == (2, 0, 2)
-        assert statistics.cancels == 2
+        assert statistics.cancels >= 2
 
 
 async def test_one_task_at_a_time(database: Database) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -177,6 +178,24 @@ def test_a_killed_server_recovers(data_dir: Path) -> None:
             assert query(second, "SELECT answer FROM kept") == 42
             first.leave()
             assert query(second, "SELECT answer FROM kept") == 42
+
+
+async def test_a_killed_server_is_started_again(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(embedded, "WATCH_INTERVAL_SECONDS", 0.05)
+    async with EmbeddedPostgres.start(data_dir) as server:
+        killed = server.pid
+        async with Database.open(server.url) as database:
+            os.kill(killed, signal.SIGKILL)
+            with trio.fail_after(20):
+                while server.pid == killed:
+                    with suppress(Unavailable):
+                        async with database.connection() as connection:
+                            await connection.fetch_one("SELECT 1")
+            async with database.connection() as connection:
+                assert await connection.fetch_one("SELECT 1") == (1,)
+    assert "starting it again" in caplog.text
 
 
 def test_a_long_path_gets_a_socket_elsewhere(data_dir: Path) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trio.testing
 
 from storage import driver, pool
 from storage.database import Database, Query
@@ -254,7 +255,19 @@ async def test_cancelling_reaches_the_server(notes: Database) -> None:
             assert await connection.fetch_one(state, {"pid": pid}) == ("idle",)
     assert await count_notes(notes) == 0
     statistics = notes.statistics()
-    assert (statistics.cancels, statistics.rollbacks) == (1, 1)
+    assert (statistics.reconnects, statistics.rollbacks) == (0, 1)
+
+
+async def test_a_cancel_that_overtakes_its_statement(notes: Database) -> None:
+    """PostgreSQL ignores it when it has not read the statement yet: it is asked again."""
+    for _ in range(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_alone, notes, "SELECT pg_sleep(30)")
+            await trio.testing.wait_all_tasks_blocked()
+            started = trio.current_time()
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - started < driver.SETTLE_SECONDS
+    assert notes.statistics().reconnects == 0
 
 
 async def test_every_slot_survives(notes: Database) -> None:

@@ -71,7 +71,7 @@ def data_dir() -> Iterator[Path]:
 @pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
 async def test_it_heals_by_itself(data_dir: Path, is_killed: bool) -> None:
     # Durable, as in production: what is acknowledged must survive the kill.
-    async with EmbeddedPostgres.start(data_dir) as server:
+    async with EmbeddedPostgres.start(data_dir, keep_running=False) as server:
         async with Database.open(
             server.url, acquire_timeout_seconds=OUTAGE_SECONDS / 2
         ) as database:
@@ -115,7 +115,7 @@ async def test_a_long_outage_is_refused_at_once(data_dir: Path) -> None:
             await ask()
 
     async with (
-        EmbeddedPostgres.start(data_dir, settings={"fsync": "off"}) as server,
+        EmbeddedPostgres.start(data_dir, settings={"fsync": "off"}, keep_running=False) as server,
         Database.open(server.url, acquire_timeout_seconds=timeout) as database,
     ):
         os.kill(server.pid, signal.SIGKILL)
