@@ -7,6 +7,7 @@ machine's other work disturbed least. Memory is measured in processes of their o
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import sys
@@ -171,6 +172,8 @@ def command(
     quick: Annotated[bool, typer.Option(help="Fewer actors: for a first impression.")] = False,
 ) -> None:
     """Measure the actor runtime beside bare Trio."""
+    # The crash cases would fill the terminal, and the figures, with tracebacks.
+    logging.disable(logging.CRITICAL)
     counts = (2_000,) if quick else (10_000, 100_000)
     figures = run(rounds=rounds, idle_counts=counts, crowd_count=max(counts))
     if as_json:
