@@ -16,6 +16,7 @@ from actors.delivery.frame import Frame
 from actors.delivery.session import Session
 from aeon.services import Services
 from aeon.wire.events import event_frame
+from aeon.wire.links import Links
 from storage import chats, event_log
 from storage.events import DurableEvent, MemberRemoved
 from storage.ids import ChatId, Seq
@@ -87,7 +88,7 @@ class Resume:
                     return
                 new = [event for event in page.events if not session.was_sent(chat_id, event.seq)]
                 links = self._services.media.links.public
-                frames = [Frame(event_frame(event, links), chat_id, event.seq) for event in new]
+                frames = _frames(new, links)
                 if not session.replay(frames):
                     return
                 replayed += len(frames)
@@ -107,9 +108,9 @@ class Resume:
             page = await event_log.read_events(conn, chat_id, Seq(after), PAGE_EVENTS)
         for position, event in enumerate(page.events, 1):
             if isinstance(event, MemberRemoved) and event.user_id == self._session.user_id:
-                self._session.replay(_frames(page.events[:position]))
+                self._session.replay(_frames(page.events[:position], self._services.media.links.public))
                 return
 
 
-def _frames(events: Sequence[DurableEvent]) -> list[Frame]:
-    return [Frame(event_frame(event), event.chat_id, event.seq) for event in events]
+def _frames(events: Sequence[DurableEvent], links: Links) -> list[Frame]:
+    return [Frame(event_frame(event, links), event.chat_id, event.seq) for event in events]
