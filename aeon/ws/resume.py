@@ -108,7 +108,9 @@ class Resume:
             page = await event_log.read_events(conn, chat_id, Seq(after), PAGE_EVENTS)
         for position, event in enumerate(page.events, 1):
             if isinstance(event, MemberRemoved) and event.user_id == self._session.user_id:
-                self._session.replay(_frames(page.events[:position], self._services.media.links.public))
+                self._session.replay(
+                    _frames(page.events[:position], self._services.media.links.public)
+                )
                 return
 
 
