@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from aeon.api.media_description import media_paths
 from aeon.api.route import Route
 from aeon.errors import ERRORS
 from aeon.limits import Kind
@@ -39,6 +40,7 @@ _TAGS: Final[list[Json]] = [
     {"name": "chats", "description": "Private chats, groups and channels."},
     {"name": "members", "description": "Who is in a chat, and with which rights."},
     {"name": "messages", "description": "What is said."},
+    {"name": "files", "description": "What messages carry beside text."},
     {"name": "service", "description": "The server itself; no log-in needed."},
 ]
 _INTRODUCTION: Final = """\
@@ -57,6 +59,7 @@ def describe_api(routes: Sequence[Route], *, title: str) -> Json:
     paths: defaultdict[str, Json] = defaultdict(dict)
     for route in routes:
         paths[route.path][route.method.lower()] = _operation(route, schemas)
+    paths.update(media_paths(_SECURITY))
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
