@@ -4,15 +4,16 @@ A transaction costs as many round trips as it has calls: BEGIN travels with the 
 and ``fetch_many(..., commit=True)`` sends COMMIT along with the last ones.
 
 Cost, microseconds of wall and client CPU per call, best of 12 rounds (2026-11-23, 2 cores of an
-Intel Xeon shared with other work, Unix socket, Python 3.11):
+Intel Xeon, Unix socket, Python 3.11; blocking psycopg in the same rounds for scale):
 
-    psycopg, blocking, select 1            37 / 18
-    fetch_one, prepared, connection held   49 / 27
-    the same with a checkout               73 / 35
-    fetch_many, five selects              100 / 50
-    50 rows of three columns              142 / 53
-    transaction in one round trip          87 / 47
-    transaction in two                    119 / 71
+    psycopg, blocking, select 1            23 / 16
+    fetch_one, prepared, connection held   32 / 25
+    the same with a checkout               40 / 32
+    fetch_many, five selects               61 / 46
+    50 rows of three columns               74 / 47
+    100 rows in as JSON, ids back         498 / 101
+    transaction in one round trip          56 / 44
+    transaction in two                     85 / 67
 """
 
 from __future__ import annotations
