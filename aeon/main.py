@@ -42,6 +42,8 @@ from storage.retention import RetentionJob, RetentionPolicy
 from storage.writer import GroupWriter
 
 HYPERCORN_FILE: Final = "hypercorn.toml"
+EMBEDDED_DIRECTORY: Final = "postgresql"
+"""Under DATA_DIR."""
 NET_LIMITS: Final = NetLimits(
     max_frame_bytes=MAX_FRAME_BYTES, heartbeat_seconds=float(HEARTBEAT_SECONDS)
 )
@@ -57,7 +59,7 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
-    async with EmbeddedPostgres.start(settings.data_dir / "postgresql") as postgres:
+    async with EmbeddedPostgres.start(settings.data_dir / EMBEDDED_DIRECTORY) as postgres:
         yield postgres.url
 
 

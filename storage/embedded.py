@@ -22,6 +22,7 @@ import hashlib
 import logging
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -295,6 +296,24 @@ def _is_unused(use: IO[bytes]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def throwaway_directory(prefix: str) -> Iterator[Path]:
+    """Give a temporary directory in which an embedded server can live, and remove it.
+
+    Others may pass through it but not list it: as root the server runs under an account of its
+    own, which could not get into a directory that is closed to all.
+    """
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        directory.chmod(0o711)
+        yield directory
+
+
+def location(data_dir: Path) -> Path:
+    """Tell where a server started for ``data_dir`` keeps its data: there, or in a stand-in."""
+    return _reachable(data_dir.expanduser().resolve(), Account.choose())
 
 
 def _reachable(data_dir: Path, account: Account | None) -> Path:

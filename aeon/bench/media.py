@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE, Popen
-from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -33,7 +32,7 @@ from rich.table import Table
 
 from aeon.telegram.init_data import sign
 from storage import migrate
-from storage.embedded import EmbeddedPostgres
+from storage.embedded import EmbeddedPostgres, throwaway_directory
 
 KILOBYTE: Final = 1024
 MEGABYTE: Final = 1024 * 1024
@@ -300,9 +299,7 @@ def show(figures: MediaFigures, console: Console) -> None:
 
 
 async def _run_with_postgres(quick: bool) -> MediaFigures:
-    with TemporaryDirectory(prefix="aeon-bench-") as name:
-        folder = Path(name)
-        os.chmod(folder, 0o755)
+    with throwaway_directory("aeon-bench-") as folder:
         async with EmbeddedPostgres.start(folder / "postgresql") as postgres:
             await migrate.upgrade(postgres.url)
             return await trio.to_thread.run_sync(lambda: run(folder, postgres.url, quick=quick))

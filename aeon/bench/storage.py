@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Final
 
 import trio
@@ -39,7 +36,7 @@ from aeon.bench.storage_cases import (
 from aeon.seed import add_filled_chat, fill
 from storage import migrate, seeding
 from storage.database import Database
-from storage.embedded import EmbeddedPostgres
+from storage.embedded import EmbeddedPostgres, throwaway_directory
 from storage.ids import ChatId, UserId
 
 WRITERS: Final = (1, 16, 250)
@@ -134,22 +131,11 @@ async def _database(url: str | None) -> AsyncIterator[Database]:
         async with Database.open(url, pool_size=_POOL) as database:
             yield database
         return
-    with _directory() as directory:
+    with throwaway_directory("aeon-bench-") as directory:
         async with EmbeddedPostgres.start(directory / "postgresql") as postgres:
             await migrate.upgrade(postgres.url)
             async with Database.open(postgres.url, pool_size=_POOL) as database:
                 yield database
-
-
-@contextmanager
-def _directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="aeon-bench-"))
-    # Open to be entered by the account that runs the server when we are root.
-    directory.chmod(0o711)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _write(database: Database, places: list[Place], sizes: Sizes) -> dict[str, list[Writing]]:

@@ -10,9 +10,10 @@ import trio
 import typer
 
 from aeon.config import Settings, load_settings
-from aeon.main import run_node
+from aeon.main import EMBEDDED_DIRECTORY, run_node
 from aeon.observe import configure_logging
 from aeon.server import Listening
+from storage.embedded import location
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -57,7 +58,8 @@ def _say_where(settings: Settings, listening: Listening) -> None:
     typer.echo(f"  API docs   {url}/docs")
     typer.echo(f"  WebSocket  {url.replace('http', 'ws', 1)}/ws")
     if settings.database_url is None:
-        typer.echo(f"  database   embedded PostgreSQL under {settings.data_dir.resolve()}")
+        data_dir = location(settings.data_dir / EMBEDDED_DIRECTORY)
+        typer.echo(f"  database   embedded PostgreSQL in {data_dir}")
     else:
         typer.echo("  database   DATABASE_URL")
     if not settings.can_authenticate:

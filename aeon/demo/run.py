@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,7 @@ from aeon.main import run_node
 from aeon.observe import configure_logging
 from aeon.server import Listening
 from aeon.telegram.init_data import sign
+from storage.embedded import throwaway_directory
 
 ANNA_ID: Final = 700_001
 BORIS_ID: Final = 700_002
@@ -29,8 +29,8 @@ DEADLINE_SECONDS: Final = 120.0
 def run(*, messages: int, verbose: bool) -> int:
     """Run the demo; returns the exit status."""
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="aeon-demo-") as directory:
-        settings = _settings(Path(directory))
+    with throwaway_directory("aeon-demo-") as directory:
+        settings = _settings(directory)
         configure_logging(settings, level=logging.INFO if verbose else logging.CRITICAL)
         status = 1
         try:

@@ -7,7 +7,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Final
 import trio
 
 from aeon.load.faults import LoadFault
+from storage.embedded import throwaway_directory
 
 START_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 20.0
@@ -44,8 +44,7 @@ async def own_server(*, max_chat_members: int) -> AsyncIterator[OwnServer]:
         LoadFault: it did not start; the text ends with the last lines of its log.
     """
     bot_token = f"{secrets.randbelow(10**9) + 1}:{secrets.token_hex(18)[:35]}"
-    with tempfile.TemporaryDirectory(prefix="aeon-load-") as name:
-        directory = Path(name)
+    with throwaway_directory("aeon-load-") as directory:
         log_path = directory / "server.log"
         environment = _environment(directory, bot_token, max_chat_members)
         with log_path.open("wb") as log:
