@@ -49,8 +49,8 @@ NET_LIMITS: Final = NetLimits(
 )
 """What a peer may do; frame size and heartbeat are what the greeting promises."""
 
-APP_QUEUE_EVENTS: Final = 3
-"""Pieces of a body, of up to 64 KiB, that wait for their handler in memory."""
+APP_QUEUE_EVENTS: Final = 2
+"""Pieces of a body, of up to 96 KiB, that wait for their handler in memory."""
 
 
 @asynccontextmanager

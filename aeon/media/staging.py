@@ -23,7 +23,7 @@ import trio
 from aeon.media.errors import FileTooLarge
 from aeon.media.store import refusing_when_full, sync_directory
 
-PIECE_BYTES: Final = 256 * 1024
+PIECE_BYTES: Final = 192 * 1024
 """How much is gathered for one trip to a worker thread."""
 WRITE_BACK_BYTES: Final = 4 * 1024 * 1024
 _SUFFIX: Final = ".incoming"

@@ -40,7 +40,7 @@ from aeon.net.limits import NetLimits
 from aeon.net.output import Chunk, Output
 from aeon.net.websocket import WebSocket
 
-MAX_RECEIVE_BYTES: Final = 64 * 1024
+MAX_RECEIVE_BYTES: Final = 96 * 1024
 HEAD_BITE_BYTES: Final = 4 * 1024
 MAX_WAITING_BYTES: Final = 64 * 1024
 """A response that is further ahead of its reader than this waits."""
