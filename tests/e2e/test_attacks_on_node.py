@@ -19,7 +19,7 @@ async def test_node_outlives_attacks_and_keeps_no_task_of_them(server: Server) -
         upgrade("/nowhere") + frame(1, b"anyway"),
         upgrade("/ws") + frame(1, b"glued"),
         upgrade("/ws?token=nonsense"),
-        get("/health") * 50,
+        get("/api/v1/health") * 50,
     ]
     for attack in attacks * 5:
         async with connected(port) as client:
@@ -38,5 +38,5 @@ async def test_node_outlives_attacks_and_keeps_no_task_of_them(server: Server) -
 
 async def serves(port: int) -> None:
     async with connected(port) as client:
-        await client.send(get("/health", "Connection: close"))
+        await client.send(get("/api/v1/health", "Connection: close"))
         assert (await client.head()).startswith(b"HTTP/1.1 200")
