@@ -18,7 +18,7 @@ from actors.runtime.errors import (
     Refusal,
     UnknownKind,
 )
-from actors.runtime.mailbox import OverflowPolicy
+from actors.runtime.mailbox import Mailbox, OverflowPolicy
 from actors.runtime.props import Directive, Props
 from actors.runtime.recorder import FlightOutcome, FlightRecord
 from actors.runtime.ref import ActorRef
@@ -26,7 +26,7 @@ from actors.runtime.restart import RestartPolicy
 from actors.runtime.service import Service
 from actors.runtime.signals import StopReason, Terminated
 from actors.runtime.status import ActorStatus, KindStatus, ServiceStatus, SystemSnapshot
-from actors.runtime.supervisor import Restart, Strategy
+from actors.runtime.supervisor import Restart, Strategy, Supervisor
 from actors.runtime.system import ActorSystem, DrainReport, Escalated
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "FlightRecord",
     "Key",
     "KindStatus",
+    "Mailbox",
     "MailboxFull",
     "OverflowPolicy",
     "Props",
@@ -62,6 +63,7 @@ __all__ = [
     "ServiceStatus",
     "StopReason",
     "Strategy",
+    "Supervisor",
     "SystemSnapshot",
     "Terminated",
     "UnknownKind",

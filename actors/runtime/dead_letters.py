@@ -10,6 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from enum import Enum
 
+from actors.runtime import log
 from actors.runtime.address import Address
 
 
@@ -50,6 +51,7 @@ class DeadLetters:
         """Note one. Atomic."""
         self._ring.append(DeadLetter(address, type(message).__name__, reason, at))
         self._counts[address.kind, reason] += 1
+        log.dead_letters(address.kind, reason.value, self._counts[address.kind, reason])
 
     @property
     def total(self) -> int:

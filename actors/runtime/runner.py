@@ -17,6 +17,7 @@ from typing import Any
 
 import trio
 
+from actors.runtime import log
 from actors.runtime.actor import Actor, handles_batches
 from actors.runtime.call import Call, current_call
 from actors.runtime.cell import Cell, CellState
@@ -69,7 +70,9 @@ async def _live(cell: Cell) -> bool:
     cell.end_incarnation()
     if failure is not None:
         cell.fail_current(failure)
-        if state is not CellState.STOPPING:
+        if state is CellState.STOPPING:
+            log.stopped_badly(cell.address, failure)
+        else:
             return await _recover(cell, failure, failed_to_start=state is CellState.STARTING)
     return _after_stop(cell, reason)
 
@@ -260,13 +263,13 @@ async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> 
             return _after_stop(cell, StopReason.SHUTDOWN)
     if cell.window is None:
         cell.window = RestartWindow(props.restart)
+    transient = is_transient(failure, props.transient)
     wait_seconds = cell.window.failed(
-        trio.current_time(),
-        transient=is_transient(failure, props.transient),
-        random=environment.random.random(),
+        trio.current_time(), transient=transient, random=environment.random.random()
     )
     if wait_seconds is None:
         return _give_up(cell, failure)
+    log.crashed(cell.address, failure, transient=transient, wait_seconds=wait_seconds)
     if cell.stop_reason is not StopReason.SHUTDOWN:
         cell.state = CellState.BACKOFF
         with trio.CancelScope() as cell.backoff:
@@ -294,6 +297,7 @@ def _refuse_waiting_asks(cell: Cell, failure: Exception) -> None:
 
 
 def _give_up(cell: Cell, failure: Exception) -> bool:
+    log.gave_up(cell.address, failure)
     cell.kind.totals.gave_up += 1
     cell.drop_waiting()
     if cell.kind.props.exhausted is Directive.ESCALATE:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import trio
 
+from actors.runtime import log
 from actors.runtime.failures import is_transient
 from actors.runtime.restart import RestartPolicy, RestartWindow
 
@@ -172,6 +173,7 @@ class Supervisor:
             return
         place.last_error = error or EndedUnasked(place.child.name)
         if place.child.restart is Restart.TEMPORARY:
+            log.service_failed(place.child.name, place.last_error)
             place.is_wanted = False
             return
         failed: _Place | None = place
@@ -181,6 +183,7 @@ class Supervisor:
     async def _restart(self, failed: _Place) -> _Place | None:
         """Restart what shares the fate of ``failed``. Returns a child that failed to start."""
         assert failed.last_error is not None
+        log.service_failed(failed.child.name, failed.last_error)
         wait_seconds = self._window.failed(
             trio.current_time(),
             transient=is_transient(failed.last_error, self._transient),

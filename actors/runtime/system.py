@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import trio
 
+from actors.runtime import log
 from actors.runtime.actor import ActorFactory
 from actors.runtime.address import Address, Key
 from actors.runtime.cell import Cell
@@ -178,7 +179,9 @@ class ActorSystem:
         traceback: TracebackType | None,
     ) -> None:
         with trio.CancelScope(shield=True):  # bounded by the budget
-            self.drained = await self.drain(self.shutdown_seconds)
+            report = self.drained = await self.drain(self.shutdown_seconds)
+        if report.remaining:
+            log.left_behind(self.name, len(report.remaining))
         await self._close(error)
         if self._failure is not None:
             raise self._failure  # in place of the cancellation that it ended the body with

@@ -165,22 +165,24 @@ async def test_i18_a_hot_actor_lets_others_in() -> None:
                 pass
 
     system = ActorSystem()
-    system.register("busy", Busy, Props(max_batch=10, max_batch_seconds=0.002, capacity=10_000))
+    by_count = Props(max_batch=10, max_batch_seconds=1000, capacity=10_000)
+    by_time = Props(max_batch=10_000, max_batch_seconds=0.002, capacity=10_000)
+    system.register("count", Busy, by_count)
+    system.register("time", Busy, by_time)
     system.register("r", Reader)
     async with system:
         await system.ref("r", 1).ask("warm")
-        for handler_seconds, turns in ((0.0, 1000), (0.001, 50)):
-            for _ in range(turns):
-                system.ref("busy", 1).tell(handler_seconds)
+        for kind, handler_seconds, number in (("count", 0.0, 1000), ("time", 0.001, 50)):
+            for _ in range(number):
+                system.ref(kind, 1).tell(handler_seconds)
             await trio.lowlevel.checkpoint()
             await system.ref("r", 1).ask("news")
-            # By count: a turn is 10 messages; by time: 2 or 3. An ask takes a few turns.
-            waiting = system.snapshot("busy").actors[0].depth
-            assert waiting > turns * 0.6
+            # By count, a turn is 10 messages; by time, 2 or 3. An ask takes a few turns.
+            assert system.snapshot(kind).actors[0].depth > number * 0.6
 
 
 async def test_active_cap_ends_the_least_recently_used(autojump_clock: MockClock) -> None:
-    system = ActorSystem(sweep_seconds=1)
+    system = ActorSystem(sweep_seconds=1000)  # only the crowd itself can call for a sweep
     system.register("r", Reader, Props(max_active=10, idle_after_seconds=1000))
     async with system:
         for key in range(10):
@@ -215,5 +217,7 @@ async def test_pinned_and_waiting_actors_are_not_passivated(autojump_clock: Mock
         assert system.count("pinned") == 1
         assert system.count("armed") == 1
         system.ref("pinned", 1).tell("go")
+        await trio.sleep(1)
+        assert system.count("pinned") == 1, "an old request took effect"
         await trio.sleep(15)
         assert system.count() == 0

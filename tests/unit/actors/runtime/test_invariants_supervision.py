@@ -163,8 +163,16 @@ def test_i8_transient_failures_wait_but_do_not_count() -> None:
     assert window.failed(0.0, transient=False, random=0.0) is None
 
 
+def test_i8_intensity_forgets_what_is_a_whole_period_old() -> None:
+    """Fault: the failure at the very edge of the period still counts."""
+    for second, gives_up in ((5.0, False), (4.9, True)):
+        window = RestartWindow(RestartPolicy(intensity=1, period_seconds=5.0))
+        window.failed(0.0, transient=False, random=0.0)
+        assert (window.failed(second, transient=False, random=0.0) is None) is gives_up
+
+
 @pytest.mark.parametrize("intensity", [0, 1, 3])
-async def test_i8_escalates_exactly_once(intensity: int, autojump_clock: MockClock) -> None:
+def test_i8_escalates_exactly_once(intensity: int) -> None:
     """Faults: giving up does not escalate; it escalates on each crash."""
     system = ActorSystem()
     props = Props(restart=RestartPolicy(intensity=intensity), exhausted=Directive.ESCALATE)
@@ -181,12 +189,12 @@ async def test_i8_escalates_exactly_once(intensity: int, autojump_clock: MockClo
             await trio.sleep(1)
             reached += 1
 
+    # Not a Trio test: pytest-trio lets one pass that ends in a stray Cancelled.
     with pytest.raises(Escalated) as caught:
-        await body()
+        run_virtual(body)
     assert reached == intensity
     assert isinstance(caught.value.__cause__, ValueError)
     assert system.drained
-    assert system.snapshot().kinds[0].gave_up == 1
 
 
 class Part:
@@ -274,7 +282,7 @@ async def test_i9_a_temporary_child_never_returns(autojump_clock: MockClock) -> 
     assert log == ["-b"]
 
 
-async def test_i9_a_service_that_keeps_failing_ends_the_system(autojump_clock: MockClock) -> None:
+def test_i9_a_service_that_keeps_failing_ends_the_system() -> None:
     """Fault: the supervisor restarts for ever."""
     log: list[str] = []
     system = ActorSystem(services=RestartPolicy(intensity=1))
@@ -288,7 +296,7 @@ async def test_i9_a_service_that_keeps_failing_ends_the_system(autojump_clock: M
             raise AssertionError("still up")
 
     with pytest.raises(Escalated) as caught:
-        await body()
+        run_virtual(body)
     assert isinstance(caught.value.__cause__, ValueError)
     assert log == ["+a", "+b", "+c", "-c", "+b", "+c", "-c", "-a"]
 
@@ -304,6 +312,8 @@ async def test_i9_kinds_after_a_failed_service_are_restarted(autojump_clock: Moc
         ref = system.ref("bystander", 1)
         assert await ref.ask(1) == 1
         running["a"].crash.set()
+        await wait_all_tasks_blocked()
+        assert ref.tell("refused, not lost") is False, "open during the restart"
         await trio.sleep(1)
         assert await ref.ask(2) == 2
         assert Bystander.starts == 2
