@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final
+
+from aeon.api.error_description import (
+    DATABASE_ERRORS,
+    LOGIN_ERRORS,
+    error_response,
+    error_responses,
+)
 
 Json = dict[str, Any]
 
@@ -33,21 +39,50 @@ UPLOADED_FILE: Final[Json] = {
         },
     },
 }
+_EXAMPLE: Final[Json] = {
+    "media_id": "hQ3vT0aXo2mNcK1s",
+    "media_url": "https://example.org/media/hQ3vT0aXo2mNcK1s.jpg?e=1795500000&s=c2lnbmF0dXJl",
+    "media_type": "image/jpeg",
+    "media_size": 48213,
+    "media_duration": None,
+    "width": 1280,
+    "height": 960,
+    "filename": "beach.jpg",
+    "thumbnail_url": None,
+    "waveform": None,
+    "message_type": "photo",
+}
 _ANSWER: Final[Json] = {
     "description": "Done",
-    "content": {"application/json": {"schema": UPLOADED_FILE}},
+    "content": {"application/json": {"schema": UPLOADED_FILE, "example": _EXAMPLE}},
 }
-_ERROR: Final[Json] = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+_EVERY_CALL: Final = (*LOGIN_ERRORS, *DATABASE_ERRORS, "rate_limited", "internal_error")
+_UPLOAD_ERRORS: Final = (
+    *_EVERY_CALL,
+    "file_too_large",
+    "quota_exceeded",
+    "invalid_upload",
+    "too_many_uploads",
+    "storage_full",
+    "request_timeout",
+    "bad_request",
+    "outcome_unknown",
+    "invalid_data",
+    "conflict",
+)
+_DOWNLOAD_ERRORS: Final = ("file_not_found", *DATABASE_ERRORS, "internal_error")
+_LENGTHS: Final = {
+    name: {"schema": {"type": "integer", "minimum": 0}}
+    for name in ("Upload-Offset", "Upload-Length")
+}
+_PLACE: Final[Json] = {
+    **_LENGTHS,
+    "Upload-Expires": {"schema": _TEXT},
+    "Upload-Media-Id": {"description": "Once it is complete", "schema": _TEXT},
+}
 _SIGNATURE: Final[list[Json]] = [
     {"name": name, "in": "query", "required": True, "schema": _TEXT} for name in ("e", "s")
 ]
-
-
-def _errors(*statuses: int) -> Json:
-    return {
-        str(status): {"description": HTTPStatus(status).phrase, "content": _ERROR}
-        for status in statuses
-    }
 
 
 def _parameter(name: str) -> Json:
@@ -74,7 +109,7 @@ def _download(summary: str, operation: str) -> Json:
                 "206": {"description": "A part of them"},
                 "304": {"description": "What you have is still right"},
                 "416": {"description": "Behind the end"},
-                **_errors(404, 500, 503),
+                **error_responses(_DOWNLOAD_ERRORS),
             },
         }
     }
@@ -108,19 +143,106 @@ def media_paths(security: list[Json]) -> Mapping[str, Json]:
                     "required": True,
                     "content": {"multipart/form-data": {"schema": form}},
                 },
-                "responses": {"200": _ANSWER, **_errors(401, 413, 422, 429, 500, 503, 507)},
+                "responses": {"200": _ANSWER, **error_responses(_UPLOAD_ERRORS)},
             }
         },
         "/api/v1/uploads/{upload_id}": {
             "get": {
                 "operationId": "show_upload",
                 "summary": "Show what a resumable upload became",
+                "description": "404 until its last byte has arrived.",
                 "tags": ["files"],
                 "security": security,
                 "parameters": [_parameter("upload_id")],
-                "responses": {"200": _ANSWER, **_errors(401, 404, 429, 500, 503)},
-            }
+                "responses": {
+                    "200": _ANSWER,
+                    **error_responses((*_EVERY_CALL, "upload_not_found")),
+                },
+            },
+            **_one_upload(security),
         },
+        "/api/v1/uploads": _uploads(security),
         "/media/{name}": _download("Download a file", "download_file"),
         "/media/{name}/thumbnail.webp": _download("Download a preview", "download_preview"),
+    }
+
+
+def _tus(security: list[Json], summary: str, operation: str, good: Json, *codes: str) -> Json:
+    """Describe an operation of the resumable protocol, whose answers have no body."""
+    header = _header("Tus-Resumable", {"const": "1.0.0"}, is_required=True)
+    responses = {**good, **error_responses(dict.fromkeys((*_EVERY_CALL, *codes)))}
+    if "checksum_mismatch" in codes:
+        responses["460"] = error_response(460, ["checksum_mismatch"])
+        responses["415"] = error_response(415, ["invalid_upload"])
+    responses["412"] = {"description": "`Tus-Resumable` is missing or another version"}
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "description": "Resumable upload, tus 1.0. " + summary + ".",
+        "tags": ["files"],
+        "security": security,
+        "parameters": [header],
+        "responses": responses,
+    }
+
+
+def _header(name: str, schema: Json, *, is_required: bool = False) -> Json:
+    return {"name": name, "in": "header", "required": is_required, "schema": schema}
+
+
+def _uploads(security: list[Json]) -> Json:
+    good = {"201": {"description": "Created", "headers": {**_PLACE, "Location": {"schema": _TEXT}}}}
+    create = _tus(security, "Begin a resumable upload", "create_upload", good, *_UPLOAD_ERRORS)
+    length = {"type": "integer", "minimum": 1}
+    create["parameters"] += [
+        _header("Upload-Length", length, is_required=True),
+        _header("Upload-Metadata", {"type": "string", "maxLength": 4096}),
+    ]
+    return {"post": create, "options": _options("show_upload_protocol")}
+
+
+def _one_upload(security: list[Json]) -> Json:
+    gone = "upload_not_found"
+    where = {"200": {"description": "Where it stands", "headers": _PLACE}}
+    kept = {"204": {"description": "Kept", "headers": _PLACE}}
+    piece_errors = (*_UPLOAD_ERRORS, gone, "offset_mismatch", "checksum_mismatch", "upload_locked")
+    head = _tus(security, "Ask where an upload stands", "head_upload", where, gone)
+    patch = _tus(security, "Send a piece", "patch_upload", kept, *piece_errors)
+    done = {"204": {"description": "Gone"}}
+    delete = _tus(security, "Give an upload up", "delete_upload", done, gone, "upload_locked")
+    post = _tus(
+        security, "Do the same where only POST is possible", "override_upload",
+        {**where, **kept}, *piece_errors, "method_not_allowed",
+    )  # fmt: skip
+    offset = {"type": "integer", "minimum": 0}
+    checksum = _header("Upload-Checksum", {"type": "string", "examples": ["sha256 <Base64>"]})
+    piece = {"application/offset+octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    patch["parameters"] += [_header("Upload-Offset", offset, is_required=True), checksum]
+    patch["requestBody"] = {"required": True, "content": piece}
+    override = {"type": "string", "enum": ["PATCH", "DELETE", "HEAD"]}
+    post["parameters"] += [
+        _header("X-HTTP-Method-Override", override, is_required=True),
+        _header("Upload-Offset", offset),
+        checksum,
+    ]
+    post["requestBody"] = {"required": False, "content": piece}
+    found: Json = {"head": head, "patch": patch, "delete": delete, "post": post}
+    for operation in found.values():
+        operation["parameters"].append(_parameter("upload_id"))
+    options = _options("show_upload_protocol_of_one")
+    options["parameters"] = [_parameter("upload_id")]
+    return {**found, "options": options}
+
+
+def _options(operation: str) -> Json:
+    names = ("Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm")
+    return {
+        "operationId": operation,
+        "summary": "Ask what resumable uploads can do",
+        "description": "Versions, extensions and the largest file, in headers.",
+        "tags": ["files"],
+        "security": [],
+        "responses": {
+            "200": {"description": "Done", "headers": {name: {"schema": _TEXT} for name in names}}
+        },
     }

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any, Final, cast
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from aeon.api.error_description import DATABASE_ERRORS, LOGIN_ERRORS, error_responses
 from aeon.api.media_description import media_paths
 from aeon.api.route import Route
 from aeon.errors import ERRORS
@@ -24,15 +24,6 @@ Json = dict[str, Any]
 _REF_TEMPLATE: Final = "#/components/schemas/{model}"
 _PARAMETER: Final = re.compile(r"{(\w+)}")
 _SECURITY: Final[list[Json]] = [{"initData": []}, {"accessToken": []}]
-_LOGIN_ERRORS: Final = (
-    "init_data_missing",
-    "init_data_invalid",
-    "init_data_expired",
-    "token_invalid",
-    "token_expired",
-    "login_unavailable",
-)
-_DATABASE_ERRORS: Final = ("unavailable", "overloaded")
 _TAGS: Final[list[Json]] = [
     {"name": "people", "description": "Yourself and people you may see."},
     {"name": "sessions", "description": "Access tokens."},
@@ -100,7 +91,7 @@ def codes_of(route: Route) -> tuple[str, ...]:
     """List every code a route may fail with."""
     codes: list[str] = [*route.errors]
     if route.needs_login:
-        codes += [*_LOGIN_ERRORS, *_DATABASE_ERRORS]
+        codes += [*LOGIN_ERRORS, *DATABASE_ERRORS]
     if route.rate is not None or route.needs_login:
         codes.append("rate_limited")
     if route.body is not None or route.query is not None or _PARAMETER.search(route.path):
@@ -212,37 +203,7 @@ def _responses(route: Route, schemas: Mapping[object, Json]) -> Json:
     if route.method == "GET" and route.tag != "service":
         success["headers"] = {"ETag": {"schema": {"type": "string"}}}
         responses["304"] = {"description": "What you have is still right"}
-    by_status: defaultdict[int, list[str]] = defaultdict(list)
-    for code in codes_of(route):
-        by_status[ERRORS[code].status.value].append(code)
-    for status, codes in sorted(by_status.items()):
-        responses[str(status)] = _error_response(status, codes)
+    responses |= error_responses(codes_of(route))
     if route.name == "get_readiness":
         responses["503"] = {"description": "Not now", "content": {"application/json": content}}
     return responses
-
-
-def _error_response(status: int, codes: Sequence[str]) -> Json:
-    response: Json = {
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}",
-        "content": {
-            "application/json": {
-                "schema": {"$ref": _REF_TEMPLATE.format(model="ErrorAnswer")},
-                "examples": {code: {"value": _error_example(code)} for code in codes},
-            }
-        },
-    }
-    if any(ERRORS[code].retryable for code in codes):
-        response["headers"] = {
-            "Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}
-        }
-    return response
-
-
-def _error_example(code: str) -> Json:
-    kind = ERRORS[code]
-    example: Json = {"error": kind.message, "code": code, "status_code": kind.status.value}
-    if code == "invalid_field":
-        fault = {"field": "chat_id", "message": "Field required", "code": "invalid_field"}
-        example["details"] = [fault]
-    return example

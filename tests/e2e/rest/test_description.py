@@ -21,6 +21,8 @@ from tests.helpers.clients import Rest, Server
 ANNA, BORIS = 1001, 1002
 EXAMPLES = int(os.environ.get("AEON_DESCRIPTION_EXAMPLES", "12"))
 """Per operation; raise it for a longer run."""
+BYTES = {"PATCH /api/v1/uploads/{upload_id}", "POST /api/v1/uploads/{upload_id}"}
+"""Pieces of a file are no JSON to make up; tests/e2e/media has them."""
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -49,6 +51,8 @@ def _ask_everything(
     schema.config.update(base_url=url)
     for found in schema.get_all_operations():
         operation = found.ok()
+        if operation.label in BYTES:
+            continue
 
         @settings(
             max_examples=EXAMPLES,

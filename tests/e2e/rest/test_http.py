@@ -1,7 +1,13 @@
 """What all answers have in common: CORS, slashes, errors, request ids, revalidation."""
 
+import re
+
 import pytest
 
+from aeon.api.openapi import describe_api
+from aeon.api.routes import ROUTES
+from aeon.app import create_app
+from aeon.services import Services
 from tests.helpers.clients import Server, ok
 
 ANNA = 1001
@@ -16,6 +22,20 @@ async def test_both_forms_of_trailing_slash(server: Server) -> None:
             created = await anna.post(path, {"title": path, "chat_type": "group"})
             for shown in (f"/api/v1/chats/{created['id']}", f"/api/v1/chats/{created['id']}/"):
                 assert (await anna.request("GET", shown)).status_code == 200
+
+
+PAGES = {"/", "/openapi.json", "/docs", "/redoc", "/favicon.ico", "/static/docs/{name}", "/ws"}
+"""For people, the description itself, and the socket, which has a protocol of its own."""
+
+
+async def test_every_route_stands_in_the_description(services: Services) -> None:
+    described = describe_api(ROUTES, title="Aeon")["paths"]
+    for rule in create_app(services).url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        if path in PAGES:
+            continue
+        asked = (rule.methods or set()) - {"OPTIONS", "HEAD"}
+        assert {method.lower() for method in asked} <= described[path].keys(), path
 
 
 async def test_preflight_of_anything(server: Server) -> None:
