@@ -11,7 +11,7 @@ from quart import Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from aeon import ws
+from aeon import metrics, ws
 from aeon.api import docs
 from aeon.api.cors import add_cors
 from aeon.api.dispatch import BODY_TIMEOUT_SECONDS, JSON, VARY, failure, view
@@ -34,6 +34,7 @@ def create_app(services: Services) -> QuartTrio:
     app.asgi_http_class = StreamingHTTPConnection
     app.request_class = StreamingRequest
     app.url_map.merge_slashes = False
+    metrics.register(app, services)
     for route in ROUTES:
         app.add_url_rule(
             _PARAMETER.sub(r"<\1>", route.path),
