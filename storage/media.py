@@ -35,7 +35,8 @@ _INSERT: Final = Query(
     " width, height, filename, object_key, thumbnail_key, has_thumbnail, waveform)"
     " VALUES (%(id)s, %(uploader_id)s, %(message_type)s, %(media_type)s, %(size_bytes)s,"
     " %(duration_seconds)s, %(width)s, %(height)s, %(filename)s, CAST(%(object_key)s AS varchar),"
-    " (SELECT twin.thumbnail_key FROM media AS twin WHERE twin.object_key = CAST(%(object_key)s AS varchar)"
+    " (SELECT twin.thumbnail_key FROM media AS twin"
+    "  WHERE twin.object_key = CAST(%(object_key)s AS varchar)"
     "  AND CAST(%(has_thumbnail)s AS boolean) AND twin.thumbnail_key IS NOT NULL LIMIT 1),"
     " CAST(%(has_thumbnail)s AS boolean), CAST(%(waveform)s AS JSONB))"
     " RETURNING thumbnail_key"
@@ -66,7 +67,8 @@ _DELETE_UNUSED: Final = Query(
 )
 _NEXT_PAGE: Final = Query(
     "WITH page AS (SELECT * FROM media WHERE id > %(after)s ORDER BY id LIMIT %(limit)s)"
-    " SELECT (SELECT CASE WHEN count(*) = %(limit)s THEN max(id) END FROM page), ARRAY(SELECT media.id::text FROM page AS media"
+    " SELECT (SELECT CASE WHEN count(*) = %(limit)s THEN max(id) END FROM page),"
+    " ARRAY(SELECT media.id::text FROM page AS media"
     "  WHERE media.created_at < now() - make_interval(secs => %(min_age_seconds)s) AND"
     + _UNUSED
     + ")"

@@ -2,8 +2,8 @@
 
 Three ways for the same bytes, in one run: uploads to a node over a real PostgreSQL; the same
 request to Hypercorn as it comes with a Quart handler that discards the body; and a plain copy
-of the file with fsync. The clients are raw sockets in threads of this process; the server is a process
-of its own, whose peak memory is read from the kernel.
+of the file with fsync. The clients are raw sockets in threads of this process; the server is a
+process of its own, whose peak memory is read from the kernel.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ import trio
 from aeon.net.limits import NetLimits
 from aeon.net.websocket import WebSocket
 
-
 MOMENT_SECONDS: Final = 0.001
 
 

@@ -64,7 +64,5 @@ _RULES: Final = {
 async def assert_sound(database: Database) -> None:
     """Check all chats of a database (whose log was not cut by retention)."""
     async with database.connection() as conn:
-        broken = {
-            rule: rows for rule, sql in _RULES.items() if (rows := await conn.fetch_all(sql))
-        }
+        broken = {rule: rows for rule, sql in _RULES.items() if (rows := await conn.fetch_all(sql))}
     assert broken == {}
