@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import httpx
 import trio
+from pydantic import SecretStr
 
 from aeon.load.server_figures import read_metrics
 from aeon.main import serve_node
@@ -32,16 +33,14 @@ async def test_shows_figures_to_this_machine_only(server: Server) -> None:
 
 
 async def test_wants_its_token(services: Services) -> None:
-    settings = services.settings.model_copy(
-        update={"metrics_token": type(services.settings.telegram_bot_token)(TOKEN)}
-    )
+    settings = services.settings.model_copy(update={"metrics_token": SecretStr(TOKEN)})
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         listening = await nursery.start(serve_node, replace(services, settings=settings), stop)
         async with httpx.AsyncClient(base_url=listening.url) as http:
             for given in ("", "Bearer wrong", TOKEN, f"Bearer {TOKEN}x", "Bearer é"):
-                headers = {"Authorization": given.encode()}
+                headers = {b"Authorization": given.encode()}
                 assert (await http.get("/metrics", headers=headers)).status_code == 401
-            headers = {"Authorization": f"Bearer {TOKEN}".encode()}
+            headers = {b"Authorization": f"Bearer {TOKEN}".encode()}
             assert (await http.get("/metrics", headers=headers)).status_code == 200
         stop.set()

@@ -24,7 +24,10 @@ async def test_both_forms_of_trailing_slash(server: Server) -> None:
                 assert (await anna.request("GET", shown)).status_code == 200
 
 
-PAGES = {"/", "/openapi.json", "/docs", "/redoc", "/favicon.ico", "/static/docs/{name}", "/ws"}
+PAGES = {
+    *("/", "/openapi.json", "/docs", "/redoc", "/favicon.ico", "/static/docs/{name}"),
+    *("/ws", "/metrics"),
+}
 """For people, the description itself, and the socket, which has a protocol of its own."""
 
 
