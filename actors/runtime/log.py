@@ -11,6 +11,7 @@ import logging
 from actors.runtime.address import Address
 
 _logger = logging.getLogger("actors.runtime")
+_logger.addHandler(logging.NullHandler())  # quiet until the application configures logging
 
 
 def crashed(address: Address, failure: Exception, *, transient: bool, wait_seconds: float) -> None:

@@ -90,8 +90,9 @@ def first_failure(project: Path, arguments: list[str], examples: int) -> str | N
         return "(hangs)"
     if done.returncode == 0:
         return None
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].partition("::")[2].split(" ")[0] if failed else f"exit {done.returncode}"
+    summary = ("FAILED tests", "ERROR tests")
+    failed = [line for line in done.stdout.splitlines() if line.startswith(summary)]
+    return failed[0].rpartition("::")[2].split(" ")[0] if failed else f"exit {done.returncode}"
 
 
 def seed(project: Path, fault: Fault) -> None:
