@@ -18,6 +18,7 @@ from aeon.api.dispatch import BODY_TIMEOUT_SECONDS, JSON, VARY, failure, view
 from aeon.api.media import media_blueprint
 from aeon.api.routes import ROUTES
 from aeon.media.body import StreamingHTTPConnection, StreamingRequest
+from aeon.net.asgi import TransportMiddleware
 from aeon.services import Services
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -48,6 +49,8 @@ def create_app(services: Services) -> QuartTrio:
     docs.register(app, services)
     ws.register(app, services)
     _add_common_parts(app, services)
+    # Under Aeon's own server it steps aside; any other ASGI server gets its transport from it.
+    app.asgi_app = TransportMiddleware(app.asgi_app)  # type: ignore[method-assign] # Quart's way
     return app
 
 
