@@ -90,6 +90,11 @@ class Client:
         """How many messages wait for their answer."""
         return len(self._messages)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is connected, has caught up and waits for no answer."""
+        return self.is_online and not self._messages and not self._commands
+
     # What it is told to do
 
     def say(self, chat_id: int, due_ns: int) -> None:

@@ -45,43 +45,63 @@ async def conduct(options: Options, console: Console) -> int:
     """
     async with _server_of(options, console) as (url, bot_token, pid):
         endpoint = await find(url)
-        run_number = secrets.randbelow(RUNS)
-        run = f"{run_number:08x}"
-        stage = Stage(endpoint, run)
-        await stage.check_server()
-        with console.status(f"Logging in {options.users} people, making chats"):
-            ids = user_ids(run_number, options.users)
-            people = await stage.log_in(bot_token, ids)
-            chats = await stage.make_chats(groups(options, ids))
-        figures = ServerFigures(HttpClient(endpoint), pid, options.metrics_token)
-        started_at = datetime.now(UTC)
-        with _progress(console, options, figures) as hooks:
-            collected = await run_processes(divide(options, run, url, people, chats), hooks)
-        if options.record_path:
-            write_record(options.record_path, run, chats, collected.evidence)
-        with console.status("Verifying"):
-            verdict, read_back = await _verify(stage, run, chats, collected)
-        if not (options.keep_chats or options.self_serve or collected.faults):
-            await stage.delete_chats(chats)
-        stage.close()
-    report = build_report(
-        Run(
-            options=options,
-            url=url,
-            started_at=started_at,
-            chats=len(chats),
-            measurements=collected.measurements,
-            verdict=verdict,
-            clients=Clients(cpu_seconds=collected.cpu_seconds, wall_seconds=collected.wall_seconds),
-            server=figures.to_json(),
-            faults=list(dict.fromkeys(collected.faults)),
-            read_back=read_back,
-        )
-    )
+        with HttpClient(endpoint) as http:
+            figures = ServerFigures(http, pid, options.metrics_token)
+            run_number = secrets.randbelow(RUNS)
+            mark = f"{run_number:08x}"
+            run = await _load(
+                options,
+                console,
+                Stage(endpoint, http, mark),
+                figures,
+                run=mark,
+                ids=user_ids(run_number, options.users),
+                bot_token=bot_token,
+                url=url,
+            )
+    report = build_report(run)
     _write(options, report)
     if options.json_path != "-":
         show(console, report)
     return exit_status(report)
+
+
+async def _load(
+    options: Options,
+    console: Console,
+    stage: Stage,
+    figures: ServerFigures,
+    *,
+    run: str,
+    ids: list[int],
+    bot_token: str,
+    url: str,
+) -> Run:
+    await stage.check_server()
+    with console.status(f"Logging in {options.users} people, making chats"):
+        people = await stage.log_in(bot_token, ids)
+        chats = await stage.make_chats(groups(options, ids))
+    started_at = datetime.now(UTC)
+    with _progress(console, options, figures) as hooks:
+        collected = await run_processes(divide(options, run, url, people, chats), hooks)
+    if options.record_path:
+        write_record(options.record_path, run, chats, collected.evidence)
+    with console.status("Verifying"):
+        verdict, read_back = await _verify(stage, run, chats, collected)
+    if not (options.keep_chats or options.self_serve or collected.faults):
+        await stage.delete_chats(chats)
+    return Run(
+        options=options,
+        url=url,
+        started_at=started_at,
+        chats=len(chats),
+        measurements=collected.measurements,
+        verdict=verdict,
+        clients=Clients(cpu_seconds=collected.cpu_seconds, wall_seconds=collected.wall_seconds),
+        server=figures.to_json(),
+        faults=list(dict.fromkeys(collected.faults)),
+        read_back=read_back,
+    )
 
 
 async def _verify(

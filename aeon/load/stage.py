@@ -25,15 +25,11 @@ Json = dict[str, Any]
 class Stage:
     """The server as the parent process uses it, before and after the load."""
 
-    def __init__(self, endpoint: Endpoint, run: str) -> None:
+    def __init__(self, endpoint: Endpoint, http: HttpClient, run: str) -> None:
         self._endpoint = endpoint
         self._run = run
-        self._http = HttpClient(endpoint)
+        self._http = http
         self._init_data: dict[int, str] = {}
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     async def check_server(self) -> None:
         """See that an Aeon answers.

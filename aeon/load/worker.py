@@ -67,6 +67,7 @@ async def _play(crew: Crew, scene: Scene, reader: LineReader, writer: LineWriter
         nursery.start_soon(_tell_progress, crew, writer)
         await scene.play(start_ns, end_ns)
         await wait_until(end_ns)
+        await scene.settle()
         nursery.cancel_scope.cancel()
     await writer.write({"played": sorted(crew.evidence.last_seqs().items())})
     targets = (await _read(reader))["targets"]

@@ -56,6 +56,9 @@ class RestScene(Scene):
                     until_ns=end_ns,
                 )
 
+    async def settle(self) -> None:
+        """Everything was answered when ``play`` ended."""
+
     async def drain(self, targets: Mapping[int, int]) -> None:
         """Let everybody poll once more: now everything has to be there."""
         limiter = trio.CapacityLimiter(CONNECTING_AT_ONCE)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import trio
 
 from aeon.load.client import Client
-from aeon.load.crew import Crew, now_ns
+from aeon.load.crew import Crew
 from aeon.load.pace import pace
 
 CONNECTING_AT_ONCE: Final = 32
@@ -29,6 +29,13 @@ class Scene(ABC):
     @abstractmethod
     async def play(self, start_ns: int, end_ns: int) -> None:
         """Load the server between two moments of the monotonic clock."""
+
+    @abstractmethod
+    async def settle(self) -> None:
+        """Wait for the answers to all that was sent.
+
+        Only then does anybody know how far each chat goes, which the others then wait for.
+        """
 
     @abstractmethod
     async def drain(self, targets: Mapping[int, int]) -> None:
@@ -90,22 +97,26 @@ class RealtimeScene(Scene):
             until_ns=end_ns,
         )
 
+    async def settle(self) -> None:
+        """Wait for the answers, and for everybody who is away."""
+        await self._wait(lambda: all(client.is_settled for client in self.clients))
+
     async def drain(self, targets: Mapping[int, int]) -> None:
-        """Wait for the answers, and for every event at every client."""
-        deadline_ns = now_ns() + int(self.crew.plan.drain_seconds * 1e9)
-        while now_ns() < deadline_ns:
-            if self._is_drained(targets):
+        """Wait for every event at every client."""
+        await self._wait(lambda: self._is_drained(targets))
+
+    async def _wait(self, condition: Callable[[], bool]) -> None:
+        # Looking at thousands of streams at every frame would be a load of its own.
+        for _ in range(int(self.crew.plan.drain_seconds / _LOOK_SECONDS)):
+            if condition():
                 return
             await trio.sleep(_LOOK_SECONDS)
 
     def _is_drained(self, targets: Mapping[int, int]) -> bool:
         return all(
-            client.unanswered == 0
-            and all(
-                stream.newest >= targets.get(chat_id, 0) and not stream.missing
-                for chat_id, stream in client.streams.items()
-            )
+            stream.newest >= targets.get(chat_id, 0) and not stream.missing
             for client in self.clients
+            for chat_id, stream in client.streams.items()
         )
 
     def leave(self) -> None:
