@@ -112,6 +112,17 @@ _one: Final[ColumnElement[int]] = literal_column("1")
 _no_offset: Final[ColumnElement[int]] = literal_column("0")
 
 
+# A look-up per member: a join may hash every person there is.
+_shows_reading: Final = func.coalesce(
+    select(literal_column("""NOT users.privacy @> '{"show_read_receipts": false}'"""))
+    .select_from(users)
+    .where(users.c.id == members.c.user_id)
+    .correlate(members)
+    .scalar_subquery(),
+    true(),
+)
+
+
 def _next_messages(order: ColumnElement[int], *bounds: ColumnElement[bool]) -> Select[Any]:
     """Up to ``limit`` live messages in an order; the known inner bound keeps plans generic."""
     bounded = (
@@ -169,10 +180,10 @@ def _skip_messages() -> Subquery:
 _select_first_page: Final = _read_messages(_next_messages(messages.c.seq.desc()).subquery("chosen"))
 _select_page: Final = _read_messages(_skip_messages())
 
-# The cursors of all members; who has read what follows from them for a whole page at once.
+# The cursors of all members who show them; who has read what follows for a whole page at once.
 _select_cursors: Final = Query(
     select(members.c.read_seq, members.c.user_id)
-    .where(members.c.chat_id == _chat_id, exists().where(_views_chat))
+    .where(members.c.chat_id == _chat_id, exists().where(_views_chat), _shows_reading)
     .order_by(members.c.read_seq, members.c.user_id)
 )
 
@@ -385,6 +396,7 @@ def _read_readers() -> Query:
         members.c.chat_id == messages.c.chat_id,
         members.c.read_seq >= messages.c.seq,
         members.c.user_id != messages.c.sender_id,
+        _shows_reading,
     )
     total = select(func.count()).select_from(members).where(has_read).correlate(messages)
     chosen = lateral(
@@ -418,7 +430,9 @@ async def readers(
     after_id: UserId | None = None,
     limit: int = 50,
 ) -> Readers | None:
-    """Read who has read one message, by id from ``after_id`` on; the sender is left out.
+    """Read who has read one message, by id from ``after_id`` on.
+
+    The sender is left out, and so is who does not show read receipts.
 
     Returns:
         None when there is no such message or the viewer is not in its chat.

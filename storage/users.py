@@ -333,6 +333,14 @@ async def touch_last_seen(conn: Connection, user_ids: Sequence[UserId]) -> None:
 
 def _select_peers() -> Query:
     mine, theirs = members.alias("mine"), members.alias("theirs")
+    # A look-up per membership: a join may hash every person there is.
+    is_shown = (
+        select(literal_column("""NOT users.privacy @> '{"show_last_seen": false}'"""))
+        .select_from(users)
+        .where(users.c.id == mine.c.user_id)
+        .correlate(mine)
+        .scalar_subquery()
+    )
     return Query(
         select(mine.c.user_id, theirs.c.user_id)
         .distinct()
@@ -344,6 +352,7 @@ def _select_peers() -> Query:
         )
         .where(
             mine.c.user_id == any_(_ids),
+            is_shown,
             theirs.c.user_id == any_(bindparam("candidates", type_=ARRAY(BigInteger))),
         )
     )
@@ -355,7 +364,10 @@ _select_peers_query: Final = _select_peers()
 async def peers_among(
     conn: Connection, user_ids: Sequence[UserId], candidates: Sequence[UserId]
 ) -> list[tuple[UserId, UserId]]:
-    """Pair each of these people with the candidates who share an active chat with them."""
+    """Pair each of these people with the candidates who share an active chat with them.
+
+    Those who do not show when they were last seen are left out.
+    """
     if not user_ids or not candidates:
         return []
     rows = await conn.fetch_all(

@@ -84,8 +84,16 @@ class CheckedAccount(Account):
 class PrivacySettings(Output):
     """What others may see of a person."""
 
-    show_last_seen: bool = True
-    show_read_receipts: bool = True
+    show_last_seen: Annotated[
+        bool, Field(description="False: nobody is told when they come and go")
+    ] = True
+    show_read_receipts: Annotated[
+        bool,
+        Field(
+            description="False: left out of `read_by` and of readers. The position up to which"
+            " they have read stays in members and in events."
+        ),
+    ] = True
 
 
 class AccountWithPrivacy(Account):
@@ -166,7 +174,9 @@ class Message(Output):
     client_msg_id: str | None
     is_edited: bool
     is_deleted: bool
-    read_by: Annotated[list[Number], Field(description="Others who have read it")]
+    read_by: Annotated[
+        list[Number], Field(description="Others who have read it and show read receipts")
+    ]
     created_at: Moment
     updated_at: Moment | None
 

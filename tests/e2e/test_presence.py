@@ -23,6 +23,26 @@ async def test_those_who_share_a_chat_see_each_other_come_and_go(server: Server)
     assert [frame for frame in stranger.frames if frame["type"] == "user_status"] == []
 
 
+async def test_who_hides_when_they_were_seen_comes_and_goes_unseen(server: Server) -> None:
+    async with (
+        server.person(ANNA) as anna,
+        server.person(BORIS, "Boris") as boris,
+        server.person(CLARA, "Clara"),
+    ):
+        await anna.create_group(BORIS, CLARA)
+        await boris.put("/api/v1/me", {"privacy": {"show_last_seen": False}})
+        async with server.connected(ANNA) as socket:
+            async with server.connected(CLARA, "Clara"):
+                await socket.event("user_status", user_id=CLARA)
+                async with server.connected(BORIS, "Boris") as hidden:
+                    await hidden.command("ping")
+            # What is announced later was noted later.
+            await socket.event("user_status", user_id=CLARA, is_online=False)
+
+    seen = [frame["user_id"] for frame in socket.frames if frame["type"] == "user_status"]
+    assert set(seen) == {CLARA}
+
+
 async def test_typing_reaches_the_others_only(server: Server) -> None:
     async with (
         server.person(ANNA) as anna,

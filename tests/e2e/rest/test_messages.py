@@ -197,3 +197,25 @@ async def test_reading(server: Server) -> None:
     assert [one["read_by"] for one in page["messages"][:4]] == [[BORIS]] * 4
     assert [one["id"] for one in readers["users"]] == [BORIS]
     assert (unknown.status_code, unknown.json()["code"]) == (404, "message_not_found")
+
+
+async def test_who_hides_read_receipts_is_no_reader(server: Server) -> None:
+    async with (
+        server.person(ANNA) as anna,
+        server.person(BORIS, "Boris") as boris,
+        server.person(CLARA, "Clara") as clara,
+    ):
+        chat_id = await anna.create_group(BORIS, CLARA)
+        message = await anna.send(chat_id, "Hello")
+        await boris.put("/api/v1/me", {"privacy": {"show_read_receipts": False}})
+        for one in (boris, clara):
+            await one.post(f"/api/v1/messages/chat/{chat_id}/read-all")
+        page = await anna.get(f"/api/v1/messages/chat/{chat_id}")
+        around = await anna.get(f"/api/v1/messages/chat/{chat_id}?around_id={message['id']}")
+        readers = await anna.get(f"/api/v1/messages/{message['id']}/readers")
+        unread = (await boris.get("/api/v1/chats/"))[0]["unread_count"]
+
+    assert [one["read_by"] for one in page["messages"]] == [[CLARA]]
+    assert [one["read_by"] for one in around["messages"]] == [[CLARA]]
+    assert ([one["id"] for one in readers["users"]], readers["total"]) == ([CLARA], 1)
+    assert unread == 0
