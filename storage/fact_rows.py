@@ -176,8 +176,6 @@ class FactReader:
         )
 
     def _read_chats(self, facts: BatchFacts, rows: Rows) -> None:
-        for chat_id in self._chat_ids:
-            facts.chats[chat_id] = ChatFacts(id=chat_id, batch=facts)
         for row in rows:
             record = chat_from(row)
             owner_id, low, high = row[CHAT_WIDTH:]
@@ -190,6 +188,8 @@ class FactReader:
                 owner_id=owner_id,
                 pair=None if low is None else (low, high),
             )
+        for chat_id in self._chat_ids.keys() - facts.chats.keys():
+            facts.chats[chat_id] = ChatFacts(id=chat_id, batch=facts)
 
     def _read_readable(self, facts: BatchFacts, rows: Rows) -> None:
         facts.sources = self._sources
