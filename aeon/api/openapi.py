@@ -13,11 +13,20 @@ from pydantic.json_schema import models_json_schema
 from aeon.api.error_description import DATABASE_ERRORS, LOGIN_ERRORS, error_responses
 from aeon.api.media_description import media_paths
 from aeon.api.route import Route
+from aeon.config import Settings
 from aeon.errors import ERRORS
 from aeon.limits import Kind
 from aeon.version import VERSION
+from aeon.wire.requests import MAX_EVENTS, MAX_MEMBER_IDS, MAX_PAGE_ITEMS
 from aeon.wire.schemas import ErrorAnswer
+from aeon.wire.text import BIO_MAX_CHARACTERS, DESCRIPTION_MAX_CHARACTERS
 from storage.ids import MAX_ID
+from storage.tables import (
+    CAPTION_MAX_CHARACTERS,
+    CLIENT_MSG_ID_MAX_CHARACTERS,
+    TEXT_MAX_CHARACTERS,
+    TITLE_MAX_CHARACTERS,
+)
 
 Json = dict[str, Any]
 
@@ -57,7 +66,7 @@ def describe_api(routes: Sequence[Route], *, title: str) -> Json:
         "info": {
             "title": title,
             "version": VERSION,
-            "description": _INTRODUCTION + error_table(),
+            "description": f"{_INTRODUCTION}{error_table()}\n\n{limit_table()}",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
@@ -85,6 +94,29 @@ def error_table() -> str:
         retry = "yes" if kind.retryable else ""
         lines.append(f"| `{code}` | {kind.status.value} | {retry} | {kind.message} |")
     return "\n".join(lines)
+
+
+def limit_table() -> str:
+    """Write the table of limits as Markdown; what operators choose, by its default and name."""
+    chosen = Settings.model_fields
+    limits: Json = {
+        "text of a message": f"{TEXT_MAX_CHARACTERS} characters",
+        "text with a file": f"{CAPTION_MAX_CHARACTERS} characters",
+        "title of a chat": f"{TITLE_MAX_CHARACTERS} characters",
+        "description of a chat": f"{DESCRIPTION_MAX_CHARACTERS} characters",
+        "bio": f"{BIO_MAX_CHARACTERS} characters",
+        "`client_msg_id`": f"{CLIENT_MSG_ID_MAX_CHARACTERS} characters",
+        "ids": f"1 to {MAX_ID}",
+        "items of a page": f"{MAX_PAGE_ITEMS}; events {MAX_EVENTS}",
+        "people named when a chat is made": MAX_MEMBER_IDS,
+    }
+    limits |= {
+        "members of a chat (`MAX_CHAT_MEMBERS`)": chosen["max_chat_members"].default,
+        "bytes of a body (`MAX_BODY_BYTES`)": chosen["max_body_bytes"].default,
+        "bytes of a file (`MAX_FILE_SIZE`)": chosen["max_file_size"].default,
+    }
+    lines = ["| limit | most, unless this server was set up otherwise |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {what} | {most} |" for what, most in limits.items())])
 
 
 def codes_of(route: Route) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from storage.tables import CAPTION_MAX_CHARACTERS
 
 MAX_MEMBER_IDS = 200
 MAX_PAGE_ITEMS = 100
+MAX_EVENTS = 500
 
 ChatTypeName = Literal["private", "group", "channel"]
 
@@ -180,7 +181,7 @@ class EventsQuery(Input):
     """Which part of a chat's log."""
 
     after: Annotated[int, Field(ge=0, le=MAX_ID)] = 0
-    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    limit: Annotated[int, Field(ge=1, le=MAX_EVENTS)] = 100
 
 
 class ReadersQuery(Input):

@@ -74,6 +74,12 @@ def test_writes_refuse_unknown_fields_and_state_their_limits() -> None:
     assert send["chat_id"]["maximum"] == 2**53 - 1
 
 
+def test_limits_stand_in_the_text() -> None:
+    text = DESCRIPTION["info"]["description"]
+    for limit in ("4096 characters", "255 characters", str(2**53 - 1), "`MAX_CHAT_MEMBERS`"):
+        assert limit in text
+
+
 @pytest.mark.parametrize(
     ("header", "etag", "expected"),
     [
