@@ -53,15 +53,15 @@ async def test_a_stop_request_does_not_overrule_a_shutdown(autojump_clock: MockC
     system = ActorSystem()
     system.register("p", Noting)
     async with trio.open_nursery() as nursery, system:
-        for n in (0.1, 0.2, 0.3):
+        for n in (0.12, 0.2, 0.3):
             system.ref("p", 1).tell(n)
 
         async def stop_later() -> None:
-            await trio.sleep(0.05)
+            await trio.sleep(0.119)  # just before the actor decides
             system.ref("p", 1).stop()
 
         nursery.start_soon(stop_later)
-    assert handled == [0.1, 0.2, 0.3]
+    assert handled == [0.12, 0.2, 0.3]
 
 
 async def test_a_stop_cuts_a_backoff_short(autojump_clock: MockClock) -> None:
