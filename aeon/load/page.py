@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from aeon.load.plots import Line, linear_axis, log_axis, nines_axis, nines_of, plot
+from aeon.load.crew import OPENING
+from aeon.load.plots import Axis, Line, linear_axis, log_axis, nines_axis, nines_of, plot
 from aeon.load.summary import title_of
 from aeon.load.verdict import FAULTS
 
@@ -27,7 +28,8 @@ p { margin: .25rem 0; } .faint { color: var(--faint); }
 .note { color: var(--note); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .75rem .25rem 0; text-align: right; border-bottom: 1px solid var(--rule); }
-th:first-child, td:first-child { text-align: left; } thead th { color: var(--faint); }
+th:first-child, td:first-child { text-align: left; white-space: nowrap; }
+thead th { color: var(--faint); }
 svg { width: 100%; height: auto; } svg text { fill: var(--faint); font-size: 11px; }
 .end { text-anchor: end; } .middle { text-anchor: middle; }
 .grid { stroke: var(--rule); fill: none; } .axis { stroke: var(--faint); fill: none; }
@@ -40,8 +42,11 @@ svg { width: 100%; height: auto; } svg text { fill: var(--faint); font-size: 11p
   border-top: 2px solid var(--mine); vertical-align: middle; margin-right: .4rem; }
 .legend .dashed::before { border-top-style: dashed; }
 """
-_LEFT_OUT_OF_PLOTS: Final = ("late",)
+_KINDS_IN_A_PLOT: Final = 6
+"""As many as there are colours."""
+_RATES_APART: Final = 20
 _MAX_METRICS: Final = 200
+_FIRST: Final = ("ack", "delivery", "catch_up", "handshake", "resume", "command", "shown")
 
 
 def build_page(report: Json) -> str:
@@ -119,55 +124,80 @@ def _latency_table(report: Json) -> str:
     )
 
 
-def _plotted(names: Sequence[str]) -> list[str]:
-    return [name for name in names if name not in _LEFT_OUT_OF_PLOTS]
+def _plots_of(names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield (what they are, kinds of latency that share a plot): realtime and HTTP apart."""
+    shown = [name for name in names if name != "late" and not name.startswith(OPENING)]
+    # Those that tell most come first; what has no colour left is in the table.
+    shown.sort(key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name))
+    http = [name for name in shown if name.startswith("http.")]
+    others = [name for name in shown if not name.startswith("http.")]
+    for title, kinds in (("Messages and connections", others), ("HTTP", http)):
+        if kinds:
+            yield title, kinds[:_KINDS_IN_A_PLOT]
 
 
 def _latency_over_time(series: Json) -> str:
-    seconds = series["seconds"]
-    lines = [
-        Line(
-            f"{title_of(name)}, {label}",
-            list(zip(seconds, values, strict=True)),
-            is_dashed=label == "p50",
-            colour=number,
-        )
-        for number, name in enumerate(_plotted(list(series["latencies_ms"])))
-        for label, values in series["latencies_ms"][name].items()
-    ]
-    values = [y for line in lines for _, y in line.points if y is not None]
-    if not values:
-        return ""
-    y_axis = log_axis("ms", min(values), max(values))
-    return plot("Latency over time", lines, linear_axis("second", seconds[-1] or 1), y_axis)
+    seconds, latencies = series["seconds"], series["latencies_ms"]
+    plots = []
+    for title, names in _plots_of(latencies):
+        lines = [
+            Line(
+                f"{title_of(name)}, {label}",
+                list(zip(seconds, values, strict=True)),
+                is_dashed=label == "p50",
+                colour=number,
+            )
+            for number, name in enumerate(names)
+            for label, values in latencies[name].items()
+        ]
+        x_axis = linear_axis("second", seconds[-1] or 1)
+        plots.append(_plot_logarithmic(f"{title}: latency over time", lines, x_axis, "ms"))
+    return "".join(plots)
 
 
 def _curves(report: Json) -> str:
     curves = report["percentile_curves_ms"]
-    names = [name for name in _plotted(list(curves)) if curves[name]]
-    lines = [
-        Line(title_of(name), [(percent, ms) for percent, ms in curves[name]], colour=number)
-        for number, name in enumerate(names)
-    ]
+    plots = []
+    for title, names in _plots_of(name for name in curves if curves[name]):
+        lines = [
+            Line(title_of(name), [(percent, ms) for percent, ms in curves[name]], colour=number)
+            for number, name in enumerate(names)
+        ]
+        most = max(report["latencies_ms"][name]["count"] for name in names)
+        x_axis = nines_axis("percent of all that took no longer", nines_of(most))
+        plots.append(_plot_logarithmic(f"{title}: percentiles", lines, x_axis, "ms"))
+    return "".join(plots)
+
+
+def _plot_logarithmic(label: str, lines: Sequence[Line], x_axis: Axis, y_title: str) -> str:
     values = [y for line in lines for _, y in line.points if y is not None]
     if not values:
         return ""
-    most = max(report["latencies_ms"][name]["count"] for name in names)
-    x_axis = nines_axis("percent of all that took no longer", nines_of(most))
-    return plot("Percentiles", lines, x_axis, log_axis("ms", min(values), max(values)))
+    return plot(label, lines, x_axis, log_axis(y_title, min(values), max(values)))
 
 
 def _rates(series: Json) -> str:
     seconds, counts = series["seconds"], series["counts"]
-    lines = [
-        Line(name, list(zip(seconds, values, strict=True)), colour=number)
-        for number, (name, values) in enumerate(counts.items())
-    ]
-    highest = max((max(values) for values in counts.values()), default=0)
-    if not highest:
+    highest = {name: max(values) for name, values in counts.items()}
+    if not any(highest.values()):
         return ""
     x_axis = linear_axis("second", seconds[-1] or 1)
-    return plot("Rates", lines, x_axis, linear_axis("per second", highest))
+    # A few messages and their thousands of deliveries show side by side only on such an axis.
+    is_logarithmic = max(highest.values()) > _RATES_APART * min(highest.values())
+    lines = [
+        Line(
+            name,
+            [
+                (second, None if is_logarithmic and not value else value)
+                for second, value in zip(seconds, values, strict=True)
+            ],
+            colour=number,
+        )
+        for number, (name, values) in enumerate(counts.items())
+    ]
+    if is_logarithmic:
+        return _plot_logarithmic("Rates", lines, x_axis, "per second")
+    return plot("Rates", lines, x_axis, linear_axis("per second", max(highest.values())))
 
 
 def _counts(report: Json) -> str:

@@ -26,6 +26,9 @@ from aeon.load.scenarios import scene_for
 from aeon.load.scenarios.scene import Scene
 
 PROGRESS_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 0.1
+_QUIET_LOOKS: Final = 2
+_MOST_LOOKS: Final = 100
 _SHOWN: Final = ("sent", "acked", "delivered", "connected", "requests", "bytes_in")
 
 
@@ -59,6 +62,7 @@ async def work(reader: LineReader, writer: LineWriter) -> None:
 
 async def _play(crew: Crew, scene: Scene, reader: LineReader, writer: LineWriter) -> None:
     await scene.open()
+    await _wait_for_quiet(crew)
     await writer.write({"ready": len(crew.plan.people)})
     start_ns = int((await _read(reader))["start_ns"])
     crew.start(start_ns)
@@ -72,6 +76,18 @@ async def _play(crew: Crew, scene: Scene, reader: LineReader, writer: LineWriter
     await writer.write({"played": sorted(crew.evidence.last_seqs().items())})
     targets = (await _read(reader))["targets"]
     await scene.drain(dict(targets))
+
+
+async def _wait_for_quiet(crew: Crew) -> None:
+    """Let the news of who came online go round before the load begins."""
+    quiet_looks, before = 0, -1
+    for _ in range(_MOST_LOOKS):
+        received = crew.measurements.total(f"{OPENING}bytes_in")
+        quiet_looks = quiet_looks + 1 if received == before else 0
+        if quiet_looks == _QUIET_LOOKS:
+            return
+        before = received
+        await trio.sleep(_LOOK_SECONDS)
 
 
 async def _tell_progress(crew: Crew, writer: LineWriter) -> None:
