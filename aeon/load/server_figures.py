@@ -99,7 +99,9 @@ def difference(
     """Return how far counters went, and where gauges stand."""
     result = {}
     for name, (kind, value) in sorted(last.items()):
-        change = value if kind == _GAUGE else value - first.get(name, ("", 0.0))[1]
+        before = 0.0 if kind == _GAUGE else first.get(name, ("", 0.0))[1]
+        # A counter that went back belongs to a server that was started again.
+        change = value - before if value >= before else value
         if change:
             result[name] = round(change, 6)
     return result

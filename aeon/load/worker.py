@@ -44,6 +44,7 @@ async def work(reader: LineReader, writer: LineWriter) -> None:
     """
     plan = Plan.from_json(await _read(reader))
     crew: Crew | None = None
+    scene: Scene | None = None
     try:
         endpoint = await find(plan.url)
         async with trio.open_nursery() as nursery:
@@ -52,11 +53,14 @@ async def work(reader: LineReader, writer: LineWriter) -> None:
             scene = scene_for(crew)
             await _play(crew, scene, reader, writer)
             crew.is_over = True
+            scene.note_unanswered()
             scene.leave()
             nursery.cancel_scope.cancel()
         await writer.write({"result": _result(crew)})
     except* LoadFault as group:
         text = str(_first(group))
+        if scene is not None:
+            scene.note_unanswered()
         await writer.write({"fault": text, "result": _result(crew) if crew else None})
 
 

@@ -75,3 +75,6 @@ class RestScene(Scene):
     def leave(self) -> None:
         """Close the connections."""
         self.crew.http.close()
+
+    def note_unanswered(self) -> None:
+        """Every send notes its end by itself."""

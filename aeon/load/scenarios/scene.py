@@ -49,6 +49,10 @@ class Scene(ABC):
     def leave(self) -> None:
         """Let go of the server; nothing counts any more."""
 
+    @abstractmethod
+    def note_unanswered(self) -> None:
+        """Note every message that has no answer by now."""
+
 
 class RealtimeScene(Scene):
     """People with a realtime client each."""
@@ -120,7 +124,11 @@ class RealtimeScene(Scene):
         )
 
     def leave(self) -> None:
-        """Note what was never answered, and hang up."""
+        """Hang up."""
+        for client in self.clients:
+            client.drop()
+
+    def note_unanswered(self) -> None:
+        """Note every message that has no answer by now."""
         for client in self.clients:
             client.give_up()
-            client.drop()

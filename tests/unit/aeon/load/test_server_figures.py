@@ -35,6 +35,12 @@ def test_counters_tell_how_far_they_went_and_gauges_where_they_stand() -> None:
     }
 
 
+def test_a_server_that_was_started_again_counts_from_its_start() -> None:
+    last = read_metrics(FIRST.replace("10.0", "1.0"))
+
+    assert difference(read_metrics(FIRST), last)["aeon_commands_total"] == 3.0
+
+
 def test_what_is_no_metric_is_passed_over() -> None:
     assert read_metrics("<html>\n\naeon_x notanumber\n{}") == {}
 
