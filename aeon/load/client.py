@@ -174,7 +174,8 @@ class Client:
                 await self._connect_once()
                 return
             except (OSError, HandshakeFailed, _Disconnected) as error:
-                self._crew.count(f"error.connect: {short_reason(error)}")
+                if not self._is_leaving:
+                    self._crew.count(f"error.connect: {short_reason(error)}")
                 self._abort()
                 waited = trio.current_time() - failing_since
                 if waited >= self._crew.plan.patience_seconds:
