@@ -25,6 +25,7 @@ SECRET_KEY_FILE: Final = "secret_key"
 _BOT_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{30,100}")
 _WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _ORIGIN = re.compile(r"https?://[^/\s?#]+")
+_BIND = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 _PLACEHOLDER = re.compile(
     r"your|change|placeholder|example|replace|dummy|secret[-_ ]?key|\.\.\.|<.*>|^(x+|test|todo)$",
     re.IGNORECASE,
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     admin_telegram_ids: Annotated[frozenset[_UserIdNumber], NoDecode] = frozenset()
     admin_token: SecretStr | None = Field(default=None, min_length=16)
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    metrics_bind: str | None = None
 
     rate_limits: Literal["on", "off"] = "on"
     max_body_bytes: int = Field(default=256 * 1024, ge=64 * 1024, le=2**30)
@@ -104,6 +106,14 @@ class Settings(BaseSettings):
     def are_rate_limits_on(self) -> bool:
         """Whether token buckets are asked."""
         return self.rate_limits == "on"
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of METRICS_BIND."""
+        if self.metrics_bind is None:
+            return None
+        host, _, port = self.metrics_bind.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -145,6 +155,15 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
             raise ValueError('give the address clients use, like "https://chat.example.org"')
         return url.rstrip("/")
+
+    @field_validator("metrics_bind")
+    @classmethod
+    def _check_metrics_bind(cls, bind: str | None) -> str | None:
+        if bind is not None:
+            found = _BIND.fullmatch(bind)
+            if found is None or int(found[1]) > 65_535:
+                raise ValueError('give a host and a port, like "127.0.0.1:9100" or "[::1]:9100"')
+        return bind
 
     @field_validator("database_url")
     @classmethod

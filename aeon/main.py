@@ -157,8 +157,14 @@ async def serve_node(
         for session in services.fanout.all_sessions():
             session.end(CloseReason.SHUTDOWN)
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(drain)
+    async def listen(task_status: trio.TaskStatus[Listening]) -> None:
         config = server_config(services.settings)
         await serve(app, config, shutdown=stop, limits=NET_LIMITS, task_status=task_status)
         nursery.cancel_scope.cancel(reason="the server has stopped")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drain)
+        nursery.start_soon(services.loop_lag.run)
+        listening: Listening = await nursery.start(listen)
+        services.lifecycle.listening = listening
+        task_status.started(listening)

@@ -15,7 +15,9 @@ from actors.user.ports import UserMessage
 from aeon.config import Settings
 from aeon.limits import Limiter
 from aeon.logins import Logins
+from aeon.loop_lag import LoopLag
 from aeon.media.depot import Depot
+from aeon.server import Listening
 from storage.database import Database
 from storage.ids import ChatId, UserId
 
@@ -30,6 +32,10 @@ class Lifecycle:
 
     is_draining: bool = False
     """True from the stop signal on: not ready, no new connections."""
+    listening: Listening | None = None
+    """Where clients are served, and how that goes; None before."""
+    metrics_listening: Listening | None = None
+    """The same of METRICS_BIND; None without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Services:
     limiter: Limiter = field(default_factory=Limiter)
     """Token buckets; asked only while ``settings.are_rate_limits_on``."""
     logins: Logins = field(default_factory=Logins)
+    loop_lag: LoopLag = field(default_factory=LoopLag)
+    """Sampled while the node serves."""
     now: Callable[[], datetime] = _utc_now
     """The edge's clock, in UTC. Events carry PostgreSQL's time instead."""
 
