@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str | None = None
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """Node processes under the supervisor; None: one process without it."""
+    shutdown_seconds: float = Field(default=25.0, ge=1.0, le=3600.0)
+    """From the stop signal until what has not ended by itself is cut off."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = (
         "http://localhost:5173",
         "http://127.0.0.1:5173",

@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import trio
@@ -28,8 +27,10 @@ from actors.system import ActorLimits, register_kinds
 from actors.user.ports import UserPorts
 from actors.user.presence import Presence
 from aeon.app import create_app
+from aeon.binding import server_config
 from aeon.config import Settings
 from aeon.media.depot import open_depot
+from aeon.net.turns import Turns
 from aeon.server import Config, Listening, NetLimits, serve
 from aeon.services import Services
 from aeon.wire.events import WireEncoder
@@ -41,16 +42,12 @@ from storage.errors import Unavailable
 from storage.retention import RetentionJob, RetentionPolicy
 from storage.writer import GroupWriter
 
-HYPERCORN_FILE: Final = "hypercorn.toml"
 EMBEDDED_DIRECTORY: Final = "postgresql"
 """Under DATA_DIR."""
 NET_LIMITS: Final = NetLimits(
     max_frame_bytes=MAX_FRAME_BYTES, heartbeat_seconds=float(HEARTBEAT_SECONDS)
 )
 """What a peer may do; frame size and heartbeat are what the greeting promises."""
-
-APP_QUEUE_EVENTS: Final = 2
-"""Pieces of a body, of up to 96 KiB, that wait for their handler in memory."""
 
 
 @asynccontextmanager
@@ -116,36 +113,28 @@ def _retention(settings: Settings, database: Database) -> RetentionJob:
     return RetentionJob(database, RetentionPolicy(max_age=max_age))
 
 
-def server_config(settings: Settings) -> Config:
-    """Give Hypercorn's configuration: ``hypercorn.toml`` where there is one, bound by settings.
-
-    HOST and PORT bind, unless the file names certificates: then its own ``bind`` is kept, so
-    that TLS is configured in one place.
-    """
-    path = Path(HYPERCORN_FILE)
-    config = Config.from_toml(path) if path.is_file() else Config()
-    config.max_app_queue_size = APP_QUEUE_EVENTS
-    if not config.ssl_enabled:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        config.bind = [f"{host}:{settings.port}"]
-    return config
-
-
 async def run_node(
     settings: Settings,
     stop: trio.Event,
     *,
+    config: Config | None = None,
+    turns: Turns | None = None,
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a node until ``stop`` is set; ``task_status`` gets where it listens."""
+    """Run a node until ``stop`` is set; ``task_status`` gets where it listens.
+
+    A worker of several brings the ``config`` of the sockets it was given, and its ``turns``.
+    """
     async with open_services(settings) as services:
-        await serve_node(services, stop, task_status=task_status)
+        await serve_node(services, stop, config=config, turns=turns, task_status=task_status)
 
 
 async def serve_node(
     services: Services,
     stop: trio.Event,
     *,
+    config: Config | None = None,
+    turns: Turns | None = None,
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve HTTP and WebSocket until ``stop`` is set, then let everybody go in order."""
@@ -158,8 +147,14 @@ async def serve_node(
             session.end(CloseReason.SHUTDOWN)
 
     async def listen(task_status: trio.TaskStatus[Listening]) -> None:
-        config = server_config(services.settings)
-        await serve(app, config, shutdown=stop, limits=NET_LIMITS, task_status=task_status)
+        await serve(
+            app,
+            config or server_config(services.settings),
+            shutdown=stop,
+            limits=NET_LIMITS,
+            turns=turns,
+            task_status=task_status,
+        )
         nursery.cancel_scope.cancel(reason="the server has stopped")
 
     async with trio.open_nursery() as nursery:

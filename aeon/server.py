@@ -18,12 +18,12 @@ from functools import partial
 from typing import Any, Final
 
 import trio
-from hypercorn.config import Config
 
 from aeon.net.connection import Connection
 from aeon.net.heartbeat import Heartbeat
 from aeon.net.hypercorn import (
     AppWrapper,
+    Config,
     ConnectionState,
     Framework,
     Lifespan,
@@ -32,6 +32,7 @@ from aeon.net.hypercorn import (
 )
 from aeon.net.limits import NetLimits
 from aeon.net.transport import Transport, current_transport
+from aeon.net.turns import Turns
 from aeon.net.websocket import WebSocket
 
 __all__ = [
@@ -91,6 +92,7 @@ async def serve(
     *,
     shutdown: trio.Event | Callable[[], Awaitable[None]],
     limits: NetLimits | None = None,
+    turns: Turns | None = None,
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an application until ``shutdown`` is set, or its function returns.
@@ -106,6 +108,7 @@ async def serve(
             and ping settings are not used: the latter are in ``limits``.
         shutdown: an event, or an async function that returns when it is time.
         limits: what a peer may do.
+        turns: takes turns with the other processes that accept from the same sockets.
         task_status: gets a ``Listening`` once every socket listens and the app has started.
 
     Raises:
@@ -114,7 +117,8 @@ async def serve(
         hypercorn.utils.LifespanFailureError: the application did not start.
     """
     _refuse_queries_in_logs(config)
-    server = Server(wrap_app(app, config.wsgi_max_body_size, None), config, limits or NetLimits())
+    wrapped = wrap_app(app, config.wsgi_max_body_size, None)
+    server = Server(wrapped, config, limits or NetLimits(), turns)
     wait = shutdown.wait if isinstance(shutdown, trio.Event) else shutdown
     lifespan = Lifespan(server.app, config, server.state)
     async with trio.open_nursery() as nursery:
@@ -128,10 +132,13 @@ async def serve(
 class Server:
     """Accepts connections, counts them, and stops them."""
 
-    def __init__(self, app: AppWrapper, config: Config, limits: NetLimits) -> None:
+    def __init__(
+        self, app: AppWrapper, config: Config, limits: NetLimits, turns: Turns | None = None
+    ) -> None:
         self.app = app
         self.config = config
         self.limits = limits
+        self._turns = turns
         self.state = ConnectionState({})
         self.context = WorkerContext(config.max_requests)
         self.ssl_context: ssl.SSLContext | None = config.create_ssl_context()
@@ -158,6 +165,7 @@ class Server:
                 async with trio.open_nursery() as accepting:
                     for sock, is_secure in listeners:
                         sock.listen(self.config.backlog)
+                        self._note_turns()
                         accepting.start_soon(self._accept, sock, is_secure, connections)
                     connections.start_soon(self._heartbeat.run)
                     urls = tuple(_url(sock, is_secure) for sock, is_secure in listeners)
@@ -166,6 +174,9 @@ class Server:
                     accepting.cancel_scope.cancel(reason="the server is stopping")
                 for sock, _ in listeners:
                     sock.close()
+                if self._turns is not None:
+                    self._turns.leave()
+                    self._turns = None
                 await self._stop(connections)
         finally:
             for sock, _ in listeners:
@@ -224,7 +235,8 @@ class Server:
     ) -> None:
         while True:
             await trio.lowlevel.wait_readable(listener)
-            for _ in range(ACCEPT_AT_ONCE):
+            quota = ACCEPT_AT_ONCE if self._turns is None else await self._turns.wait()
+            for _ in range(quota):
                 try:
                     sock, peer = listener.accept()
                 except BlockingIOError:
@@ -256,6 +268,7 @@ class Server:
         self._refusing += is_refused
         self._refused += is_refused
         self._per_address[host] += 1
+        self._note_turns()
         connections.start_soon(partial(self._serve, connection, host, is_refused=is_refused))
 
     async def _serve(self, connection: Connection, host: str, *, is_refused: bool) -> None:
@@ -267,8 +280,13 @@ class Server:
             self._per_address[host] -= 1
             if not self._per_address[host]:
                 del self._per_address[host]
+            self._note_turns()
             if not self._connections:
                 self._emptied.set()
+
+    def _note_turns(self) -> None:
+        if self._turns is not None:
+            self._turns.note(len(self._connections))
 
 
 class _RefusingApp:
