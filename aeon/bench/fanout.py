@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass
 from subprocess import PIPE
 from typing import Annotated, Final
 
-import hypercorn.trio
 import trio
 import typer
 from quart import websocket
@@ -31,6 +30,7 @@ from rich.table import Table
 
 from aeon.bench.fanout_client import payload
 from aeon.net.frames import text_frames
+from aeon.net.hypercorn import serve_as_it_comes
 from aeon.server import Config, Listening, Transport, current_transport, serve
 
 PACED_WRITES_PER_SECOND: Final = 30_000
@@ -203,7 +203,7 @@ async def open_quart() -> AsyncIterator[Room]:
     async with trio.open_nursery() as nursery:
 
         async def run(task_status: trio.TaskStatus[list[str]]) -> None:
-            await hypercorn.trio.serve(
+            await serve_as_it_comes(
                 app,
                 _config(),
                 shutdown_trigger=stop.wait,

@@ -10,15 +10,14 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-import hypercorn.trio
 import trio
-from hypercorn.config import Config
 from quart import request
 from quart_trio import QuartTrio
 
 from aeon.config import Settings
 from aeon.main import run_node
-from aeon.server import Listening
+from aeon.net.hypercorn import serve_as_it_comes
+from aeon.server import Config, Listening
 
 
 def discarding_app() -> QuartTrio:
@@ -44,7 +43,7 @@ async def run_discard(
     config.errorlog = None
     async with trio.open_nursery() as nursery:
         serve = partial(
-            hypercorn.trio.serve,
+            serve_as_it_comes,
             discarding_app(),
             config,
             shutdown_trigger=stop.wait,

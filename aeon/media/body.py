@@ -7,14 +7,16 @@ server's short queue, then TCP, and nothing else. Other bodies are small and sta
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final, NoReturn
 
 import trio
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 STREAMING_PATHS: Final = ("/api/v1/messages/upload-media", "/api/v1/uploads")
 """The handlers of these read as it arrives, and bound what they read by themselves."""
@@ -25,13 +27,13 @@ class PulledBody(TrioBody):
 
     def __init__(self) -> None:
         super().__init__(None, None)
-        self._receive: ASGIReceiveCallable | None = None
+        self._receive: Receive | None = None
         self.ended = trio.Event()
         """Nothing more is to be received: it is complete, or the client is gone."""
         self.is_cut_off = False
         """The client went away in the middle."""
 
-    def pull_from(self, receive: ASGIReceiveCallable) -> None:
+    def pull_from(self, receive: Receive) -> None:
         """Say where the pieces come from."""
         self._receive = receive
 
@@ -48,7 +50,8 @@ class PulledBody(TrioBody):
                 if not message["more_body"]:
                     self.ended.set()
                 if message["body"]:
-                    return message["body"]
+                    body: bytes = message["body"]
+                    return body
         raise StopAsyncIteration
 
     def __await__(self) -> Generator[Any, None, NoReturn]:
@@ -67,7 +70,7 @@ class StreamingRequest(TrioRequest):
 class StreamingHTTPConnection(TrioASGIHTTPConnection):
     """Quart-Trio's connection, but for pulled bodies."""
 
-    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, receive: Receive, send: Send) -> None:
         """Run the handler, and cancel it when the client goes away."""
         request = self._create_request_from_scope(send)
         if isinstance(request.body, PulledBody):
@@ -80,7 +83,7 @@ class StreamingHTTPConnection(TrioASGIHTTPConnection):
         self,
         nursery: trio.Nursery,
         request: Any,  # Quart-Trio's own type, which its base contradicts
-        receive: ASGIReceiveCallable,
+        receive: Receive,
     ) -> None:
         """Watch for the client's leaving; behind a pulled body, once that has ended."""
         if isinstance(request.body, PulledBody):

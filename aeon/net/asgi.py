@@ -13,9 +13,9 @@ from typing import Any
 
 import trio
 
-from aeon.net.hypercorn import OWN_TRANSPORT
 from aeon.net.limits import NetLimits
 from aeon.net.output import Chunk, Output
+from aeon.net.tasks import OWN_TRANSPORT
 from aeon.net.transport import Transport, handling
 
 Message = MutableMapping[str, Any]

@@ -20,7 +20,6 @@ from typing import Any, Final, Protocol
 
 import trio
 
-from aeon.net.http2 import Http2
 from aeon.net.hypercorn import (
     AppWrapper,
     Closed,
@@ -29,15 +28,16 @@ from aeon.net.hypercorn import (
     ConnectionState,
     H2ProtocolAssumedError,
     Http1,
+    Http2,
     HttpRequest,
     RawData,
     StreamOptions,
-    Tasks,
     Updated,
     WorkerContext,
 )
 from aeon.net.limits import NetLimits
 from aeon.net.output import Chunk, Output
+from aeon.net.tasks import Tasks
 from aeon.net.websocket import WebSocket
 
 MAX_RECEIVE_BYTES: Final = 96 * 1024

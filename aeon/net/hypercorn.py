@@ -1,24 +1,28 @@
-"""Everything that reaches into Hypercorn, and the mends of what 0.18 gets wrong.
+"""The one module that imports Hypercorn: its names for the rest, and the mends of what 0.18 lacks.
 
-A test fingerprints the source of
-what is overridden or relied on here (``RELIED_ON``), so that a new Hypercorn fails there, loudly,
-instead of in production. The mends:
+``tests/unit/aeon/net/test_relied_on.py`` fingerprints the source of every name imported here, so
+that a new Hypercorn fails there, loudly, instead of in production. What is overridden, and why:
 
-- one application task's queue never blocks the reader for ever, nor the other way round
-  (``Tasks``): Hypercorn waits without bound to say ``disconnect`` to an app that reads nothing;
-- a finished response is recycled or closed under a shield (``_maybe_recycle``): Quart-Trio
-  cancels its task at ``http.disconnect``, which Hypercorn sends from within that very task, so
-  that idle connections and ``Connection: close`` were never closed;
-- a request or handshake refused by Hypercorn itself ends its connection (``StreamClosed``);
+- a finished response is recycled or closed under a shield: Quart-Trio cancels its task at
+  ``http.disconnect``, which Hypercorn sends from within that very task, so that idle connections
+  and ``Connection: close`` were never closed;
+- a request or handshake that Hypercorn itself refuses ends its connection (``StreamClosed``);
 - cleartext upgrade to HTTP/2 by header (h2c) is ignored: it only serves request smuggling;
-- HTTP/2's are in ``aeon.net.http2``, the only other module that knows Hypercorn's protocols.
+- HTTP/2: a request without a path or method resets its stream, not the connection; buffers are
+  bounded; a reader that takes nothing is reset; a client may reset so many streams and no more;
+- a WebSocket's frames are ours: of Hypercorn's only the handshake and the ASGI side are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, Protocol
 
+import h2.errors
+import h2.events
+import h2.exceptions
 import h11
 import trio
 from hypercorn.config import Config
@@ -34,7 +38,7 @@ from hypercorn.protocol.events import (
     Response,
     StreamClosed,
 )
-from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
+from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import (
     STREAM_ID,
     H2ProtocolAssumedError,
@@ -42,7 +46,8 @@ from hypercorn.protocol.h11 import (
     H11WSConnection,
 )
 from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.protocol.ws_stream import ASGIWebsocketState, Handshake, WSStream
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from hypercorn.trio import serve as serve_as_it_comes
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import (
@@ -54,63 +59,39 @@ from hypercorn.typing import (
     Scope,
     WebsocketAcceptEvent,
 )
-from hypercorn.utils import wrap_app
+from hypercorn.utils import filter_pseudo_headers, wrap_app
+from priority.priority import DuplicateStreamError
 
+from aeon.net.handshake import agree_on_deflate, asks_for_websocket
 from aeon.net.limits import NetLimits
+from aeon.net.stream_buffer import HIGH_WATER_BYTES, StreamBuffer, StreamBufferClosed
 
 __all__ = [
-    "OWN_TRANSPORT",
+    "ASGIReceiveEvent",
     "ASGISendEvent",
-    "ASGIWebsocketState",
     "AppWrapper",
-    "Body",
     "Closed",
     "Config",
     "ConnectionEvent",
     "ConnectionState",
-    "Data",
-    "EndBody",
-    "EndData",
-    "Event",
     "Framework",
     "H2ProtocolAssumedError",
-    "Host",
     "Http1",
+    "Http2",
     "HttpRequest",
     "Lifespan",
     "RawData",
-    "Request",
-    "Response",
     "Scope",
-    "StreamClosed",
     "StreamOptions",
-    "Tasks",
     "Updated",
-    "WSStream",
+    "WebSocketStream",
     "WebsocketAcceptEvent",
     "WorkerContext",
-    "accept_handshake",
+    "serve_as_it_comes",
     "wrap_app",
 ]
 
-RELIED_ON: Final = (
-    H11Protocol,
-    H11WSConnection,
-    H2Protocol,
-    HTTPStream,
-    Handshake,
-    Lifespan,
-    StreamBuffer,
-    WSStream,
-    WorkerContext,
-)
-"""Classes of Hypercorn whose source this package depends on beyond their documentation."""
-
-OWN_TRANSPORT: Final = "aeon.transport"
-"""Name of the scope's extension by which this server says that it has set the transport."""
-
 RECYCLE_SECONDS: Final = 5.0
-DEFLATE: Final = b"permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
 
 class StreamOptions(NamedTuple):
@@ -119,7 +100,7 @@ class StreamOptions(NamedTuple):
     app: AppWrapper
     config: Config
     context: WorkerContext
-    task_group: Any  # Hypercorn's protocol wants asyncio or Trio; ours is ``Tasks``.
+    task_group: Any  # Hypercorn's protocol wants asyncio or Trio; ours is ``aeon.net.tasks``.
     ssl: bool
     client: tuple[str, int] | None
     server: tuple[str, int] | None
@@ -133,60 +114,8 @@ class Host(Protocol):
     limits: NetLimits
 
     def make_stream(self, options: StreamOptions, *, is_websocket: bool) -> Any:
-        """Make what handles one request: an ``HttpRequest`` or a WebSocket."""
+        """Make what handles one request: an ``HttpRequest`` or a ``WebSocketStream``."""
         ...
-
-
-class Tasks:
-    """The tasks of one connection, in the shape that Hypercorn's protocols expect."""
-
-    __slots__ = ("_nursery",)
-
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self._nursery = nursery
-
-    def spawn(self, action: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Start a task that lives at most as long as the connection."""
-        self._nursery.start_soon(action, *args)
-
-    async def spawn_app(
-        self,
-        app: AppWrapper,
-        config: Config,
-        scope: Scope,
-        send: Callable[[ASGISendEvent | None], Awaitable[None]],
-    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
-        """Start the application for one scope; gives the way to put events into its queue."""
-        if scope["type"] == "websocket":
-            scope["extensions"][OWN_TRANSPORT] = {}
-        queue, events = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
-
-        async def put(event: ASGIReceiveEvent) -> None:
-            try:
-                if event["type"] == "http.disconnect":
-                    # An app that has not read its body does not read this either.
-                    queue.send_nowait(event)
-                else:
-                    await queue.send(event)
-            except (trio.WouldBlock, trio.BrokenResourceError):
-                pass
-
-        async def run() -> None:
-            with events:
-                try:
-                    await app(
-                        scope,
-                        events.receive,
-                        send,
-                        trio.to_thread.run_sync,
-                        trio.from_thread.run,
-                    )
-                except* Exception:  # noqa: BLE001 - the app's errors are not the connection's
-                    await config.log.exception("Error in ASGI Framework")
-            await send(None)
-
-        self._nursery.start_soon(run)
-        return put
 
 
 class HttpRequest(HTTPStream):
@@ -199,6 +128,104 @@ class HttpRequest(HTTPStream):
             await self.send(StreamClosed(stream_id=self.stream_id))
 
 
+class WebSocketStream(WSStream):
+    """Hypercorn's part of a WebSocket: its handshake and its application; not its frames."""
+
+    @property
+    def awaits_answer(self) -> bool:
+        """The application has not answered the handshake yet."""
+        return self.state is ASGIWebsocketState.HANDSHAKE
+
+    @property
+    def is_open(self) -> bool:
+        """The handshake was accepted."""
+        return self.state is ASGIWebsocketState.CONNECTED
+
+    async def handle(self, event: Event) -> None:
+        """Take one event of the HTTP protocol underneath."""
+        if isinstance(event, Request):
+            await self.start(event)
+        elif isinstance(event, (Body, Data)):
+            await self.bytes_received(event.data)
+        elif isinstance(event, EndBody):
+            if self.is_open:  # HTTP/2's way to hang up.
+                await self.peer_ended()
+        elif isinstance(event, StreamClosed):
+            await self.connection_lost()
+
+    @property
+    def is_refused(self) -> bool:
+        """The handshake was refused."""
+        return self.closed
+
+    def spawn(self, action: Callable[..., Awaitable[object]]) -> None:
+        """Start a task that lives at most as long as the connection."""
+        self.task_group.spawn(action)
+
+    async def tell(self, event: Any) -> None:
+        """Put an event into the application's queue; nothing happens if it never started."""
+        if self.app_put is not None:
+            await self.app_put(event)
+
+    async def start(self, request: Request) -> None:
+        """Give the handshake to the application; a bad one is refused right here."""
+        await super().handle(request)
+        if self.closed:
+            await self.end_stream()
+
+    async def answer_handshake(self, message: ASGISendEvent | None) -> None:
+        """Take the application's answer; ``accepted`` comes of a good one."""
+        await super().app_send(message)
+
+    async def _accept(self, message: WebsocketAcceptEvent) -> None:
+        await self.accepted(message)
+
+    async def accepted(self, message: WebsocketAcceptEvent) -> None:
+        """Open the WebSocket; for the subclass, as the next three are."""
+
+    async def bytes_received(self, data: bytes) -> None:
+        """Take bytes that the peer sent behind its handshake."""
+
+    async def peer_ended(self) -> None:
+        """Note that the peer sends no more."""
+
+    async def connection_lost(self) -> None:
+        """Note that the connection below is gone."""
+
+    def accept(self, message: WebsocketAcceptEvent, *, may_deflate: bool) -> tuple[Response, bool]:
+        """Accept the handshake: the response, and whether the peer may compress."""
+        offers, self.handshake.extensions = self.handshake.extensions, None
+        status, headers, _ = self.handshake.accept(
+            message.get("subprotocol"), message.get("headers") or []
+        )
+        agreed = agree_on_deflate(offers or ()) if may_deflate else None
+        if agreed is not None:
+            headers = [*headers, (b"sec-websocket-extensions", agreed)]
+        self.state = ASGIWebsocketState.CONNECTED
+        return Response(self.stream_id, headers, status), agreed is not None
+
+    async def log_access(self, status: int) -> None:
+        """Write the access log's line of the handshake."""
+        await self.config.log.access(self.scope, {"status": status, "headers": []}, 0.0)
+
+    async def refuse(self, status: int) -> None:
+        """Answer the handshake with an error."""
+        await self._send_error_response(status)
+        self.closed = True
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send on the stream below; waits while an HTTP/2 client's window is closed."""
+        await self.send(Data(self.stream_id, data))
+
+    async def end_sending(self) -> None:
+        """Send no more on the stream below."""
+        await self.send(EndData(self.stream_id))
+
+    async def end_stream(self) -> None:
+        """End the stream below; ``connection_lost`` comes of it."""
+        await self.send(StreamClosed(self.stream_id))
+
+
 class Http1(H11Protocol):
     """HTTP/1.1, and the way into a WebSocket."""
 
@@ -207,23 +234,22 @@ class Http1(H11Protocol):
         self._host = host
 
     @property
-    def is_websocket(self) -> bool:
-        """The connection has been handed over to a WebSocket."""
-        return isinstance(self.connection, H11WSConnection)
-
-    @property
     def awaits_head(self) -> bool:
         """The next thing to come from the client is (the rest of) a request's head."""
-        return not self.is_websocket and self.connection.their_state is h11.IDLE
+        connection = self.connection
+        return isinstance(connection, h11.Connection) and connection.their_state is h11.IDLE
 
     @property
     def awaits_body(self) -> bool:
         """The client still owes (the rest of) a request's body."""
-        return not self.is_websocket and self.connection.their_state is h11.SEND_BODY
+        connection = self.connection
+        return isinstance(connection, h11.Connection) and connection.their_state is h11.SEND_BODY
 
     async def _create_stream(self, request: h11.Request) -> None:
-        is_websocket = _asks_for_websocket(request)
-        self.stream = self._host.make_stream(options_of(self, STREAM_ID), is_websocket=is_websocket)
+        is_websocket = asks_for_websocket(request.method, request.headers)
+        self.stream = self._host.make_stream(
+            _options_of(self, STREAM_ID), is_websocket=is_websocket
+        )
         if is_websocket:
             assert isinstance(self.connection, h11.Connection)
             self.connection = H11WSConnection(self.connection)
@@ -254,26 +280,83 @@ class Http1(H11Protocol):
             )
 
 
-def accept_handshake(
-    handshake: Handshake, message: WebsocketAcceptEvent, *, may_deflate: bool
-) -> tuple[int, list[tuple[bytes, bytes]], bool]:
-    """Accept a handshake: status, headers, and whether the client may compress.
+class Http2(H2Protocol):
+    """HTTP/2, WebSockets by extended CONNECT included."""
 
-    permessage-deflate is agreed on without context takeover, so it allocates nothing that
-    outlives a message.
-    """
-    offers = [offer.strip() for offer in handshake.extensions or ()]
-    handshake.extensions = None
-    status, headers, _ = handshake.accept(message.get("subprotocol"), message.get("headers") or [])
-    offer = next((o for o in offers if o.split(";")[0].strip() == "permessage-deflate"), None)
-    if not may_deflate or offer is None:
-        return status, headers, False
-    window = next((p.strip() for p in offer.split(";") if "server_max_window_bits=" in p), "")
-    answer = DEFLATE + (b"; " + window.encode() if window else b"")
-    return status, [*headers, (b"sec-websocket-extensions", answer)], True
+    def __init__(self, host: Host, *args: Any) -> None:
+        super().__init__(*args)
+        self._host = host
+        self._resets = 0
+
+    async def stream_send(self, event: Event) -> None:
+        """Send one event of a stream; the end of a stream is not cut short by cancellation."""
+        if isinstance(event, StreamClosed):
+            with trio.move_on_after(RECYCLE_SECONDS, shield=True):
+                await super().stream_send(event)
+        elif isinstance(event, (Body, Data)) and len(event.data) > HIGH_WATER_BYTES:
+            for start in range(0, len(event.data), HIGH_WATER_BYTES):
+                piece = event.data[start : start + HIGH_WATER_BYTES]
+                await self._send_in_time(replace(event, data=piece))
+        else:
+            await self._send_in_time(event)
+
+    async def _send_in_time(self, event: Event) -> None:
+        with (
+            suppress(StreamBufferClosed),
+            trio.move_on_after(self._host.limits.send_stall_seconds) as patience,
+        ):
+            await super().stream_send(event)
+        if patience.cancelled_caught:
+            with suppress(h2.exceptions.ProtocolError):
+                self.connection.reset_stream(event.stream_id, h2.errors.ErrorCodes.CANCEL)
+                await self._flush()
+            if event.stream_id in self.stream_buffers:
+                await self.stream_buffers[event.stream_id].close()
+            await self._close_stream(event.stream_id)
+
+    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+        self._resets += sum(isinstance(event, h2.events.StreamReset) for event in events)
+        if self._resets > self._host.limits.max_stream_resets:
+            # Before any of them costs an application task: opening and resetting is the attack.
+            self.connection.close_connection(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+            await self._flush()
+            await self.send(Closed())
+            return
+        await super()._handle_events(events)
+
+    async def _create_stream(self, request: h2.events.RequestReceived) -> None:
+        stream_id = request.stream_id
+        pseudo = {name: value for name, value in request.headers if name.startswith(b":")}
+        method = pseudo.get(b":method", b"").decode("latin1").upper()
+        path = pseudo.get(b":path", b"")
+        is_websocket = method == "CONNECT"
+        if not path or (is_websocket and pseudo.get(b":protocol") != b"websocket"):
+            self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
+            return
+        stream = self._host.make_stream(_options_of(self, stream_id), is_websocket=is_websocket)
+        self.streams[stream_id] = stream
+        self.stream_buffers[stream_id] = StreamBuffer()  # type: ignore[assignment]  # as its own
+        try:
+            self.priority.insert_stream(stream_id)
+        except DuplicateStreamError:
+            pass  # PRIORITY came before HEADERS.
+        else:
+            self.priority.block(stream_id)
+        self.keep_alive_requests += 1
+        await stream.handle(
+            Request(
+                stream_id=stream_id,
+                headers=filter_pseudo_headers(request.headers),
+                http_version="2",
+                method=method,
+                raw_path=path,
+                state=self.connection_state,
+            )
+        )
+        await self.context.mark_request()
 
 
-def options_of(protocol: H11Protocol | H2Protocol, stream_id: int) -> StreamOptions:
+def _options_of(protocol: H11Protocol | H2Protocol, stream_id: int) -> StreamOptions:
     return StreamOptions(
         protocol.app,
         protocol.config,
@@ -285,16 +368,3 @@ def options_of(protocol: H11Protocol | H2Protocol, stream_id: int) -> StreamOpti
         protocol.stream_send,
         stream_id,
     )
-
-
-def _asks_for_websocket(request: h11.Request) -> bool:
-    if request.method.upper() != b"GET":
-        return False
-    upgrade = connection = b""
-    for name, value in request.headers:
-        if name == b"upgrade":
-            upgrade = value.strip().lower()
-        elif name == b"connection":
-            connection += b"," + value.lower()
-    tokens = [token.strip() for token in connection.split(b",")]
-    return upgrade == b"websocket" and b"upgrade" in tokens

@@ -34,6 +34,10 @@ class NetLimits:
     permessage_deflate: bool = False
     """Accept compressed messages from clients that offer them; ours stay uncompressed."""
 
+    max_stream_resets: int = 500
+    """Streams of HTTP/2 that a client may reset, over one connection; more end it
+    (ENHANCE_YOUR_CALM)."""
+
     max_pending_frames: int = 256
     """Messages that wait for a slow reader."""
     max_pending_bytes: int = MIB

@@ -9,26 +9,16 @@ is pending, then up to ``close_seconds`` for the peer's, then the connection han
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 
 from aeon.net import frames
 from aeon.net.hypercorn import (
     ASGISendEvent,
-    ASGIWebsocketState,
-    Body,
-    Data,
-    EndBody,
-    EndData,
-    Event,
-    Request,
-    Response,
-    StreamClosed,
     StreamOptions,
     WebsocketAcceptEvent,
-    WSStream,
-    accept_handshake,
+    WebSocketStream,
 )
 from aeon.net.limits import NetLimits
 from aeon.net.output import Chunk, Output
@@ -60,7 +50,7 @@ class Carrier(Protocol):
         ...
 
 
-class WebSocket(WSStream):
+class WebSocket(WebSocketStream):
     """One WebSocket, from its handshake to its end."""
 
     def __init__(self, options: StreamOptions, carrier: Carrier) -> None:
@@ -77,7 +67,7 @@ class WebSocket(WSStream):
         self._owns_connection = output is not None
         self.output = output or Output(
             self._send_chunks,
-            spawn=self.task_group.spawn,
+            spawn=self.spawn,
             on_broken=self._on_stream_broken,
             stall_seconds=limits.send_stall_seconds,
         )
@@ -89,30 +79,34 @@ class WebSocket(WSStream):
             max_pending_bytes=limits.max_pending_bytes,
         )
 
-    async def handle(self, event: Event) -> None:
-        """Take one event of the HTTP protocol underneath."""
-        if isinstance(event, Request):
-            with handling(self.transport):
-                await super().handle(event)
-            if self.closed:  # Hypercorn refused it: a bad handshake or an unknown host.
-                await self.send(StreamClosed(stream_id=self.stream_id))
-        elif isinstance(event, (Body, Data)):
-            if self._reader is not None:
-                await self._receive(self._reader, event.data)
-            elif self.state is ASGIWebsocketState.HANDSHAKE and not self._is_over:
-                await self._refuse_early_data()
-        elif isinstance(event, EndBody):
-            if self.state is ASGIWebsocketState.CONNECTED:  # HTTP/2's way to hang up.
-                await self._finish()
-        elif isinstance(event, StreamClosed):
-            await self._end(ABNORMAL)
+    async def start(self, request: Any) -> None:
+        """Give the handshake to the application, with our transport as the current one."""
+        with handling(self.transport):
+            await super().start(request)
+
+    async def bytes_received(self, data: bytes) -> None:
+        """Take frames, or what came too early to be any."""
+        if self._reader is not None:
+            await self._receive(self._reader, data)
+        elif self.awaits_answer and not self._is_over:
+            await self._refuse_early_data()
+
+    async def peer_ended(self) -> None:
+        """End it: an HTTP/2 client has hung up."""
+        await self._finish()
+
+    async def connection_lost(self) -> None:
+        """End it: nothing goes in or out any more."""
+        if not self._is_over:
+            self.drop()
+            await self._tell_app(ABNORMAL)
 
     async def app_send(self, message: ASGISendEvent | None) -> None:
         """Take one message of the application; None when it has returned."""
-        if self.closed or self._is_over:
+        if self.is_refused or self._is_over:
             return  # It may finish in peace.
-        if self.state is not ASGIWebsocketState.CONNECTED:
-            await super().app_send(message)
+        if not self.is_open:
+            await self.answer_handshake(message)
         elif message is None:
             self.transport.close_nowait(INTERNAL)
         elif message["type"] == "websocket.send":
@@ -120,7 +114,7 @@ class WebSocket(WSStream):
         elif message["type"] == "websocket.close":
             self.transport.close_nowait(int(message.get("code", 1000)), message.get("reason") or "")
         else:
-            await super().app_send(message)
+            await self.answer_handshake(message)
 
     def ping(self, payload: bytes) -> None:
         """Send a ping and remember which pong has to come."""
@@ -138,17 +132,15 @@ class WebSocket(WSStream):
         if not self._owns_connection:
             self.output.break_off()
 
-    async def _accept(self, message: WebsocketAcceptEvent) -> None:
+    async def accepted(self, message: WebsocketAcceptEvent) -> None:
+        """Open it: the application has accepted the handshake."""
         limits = self._carrier.limits
-        status, headers, deflate = accept_handshake(
-            self.handshake, message, may_deflate=limits.permessage_deflate
-        )
-        self.state = ASGIWebsocketState.CONNECTED
+        response, deflate = self.accept(message, may_deflate=limits.permessage_deflate)
         self._reader = frames.FrameReader(limits.max_frame_bytes, deflate=deflate)
         # Counted before the first checkpoint: from there on the connection may end.
         self._carrier.websocket_opened(self)
-        await self.send(Response(stream_id=self.stream_id, status_code=status, headers=headers))
-        await self.config.log.access(self.scope, {"status": status, "headers": []}, 0.0)
+        await self.send(response)
+        await self.log_access(response.status_code)
 
     async def _app_frame(self, data: bytes | None, text: str | None) -> None:
         if self.transport.is_closing:
@@ -187,10 +179,9 @@ class WebSocket(WSStream):
         is_text = isinstance(data, str)
         # Quart takes an empty binary frame for no frame, unless it stands where text stands.
         in_text = is_text or not data
-        assert self.app_put is not None
         self.is_reading = False
         with trio.move_on_after(self._carrier.limits.app_stall_seconds) as patience:
-            await self.app_put(
+            await self.tell(
                 {
                     "type": "websocket.receive",
                     "bytes": None if in_text else data,
@@ -218,17 +209,16 @@ class WebSocket(WSStream):
 
     async def _refuse_early_data(self) -> None:
         """Refuse what came before the handshake was answered; a client has to wait for it."""
-        await self._send_error_response(400)
-        self.closed = True
+        await self.refuse(400)
         await self._tell_app(ABNORMAL)
-        await self.send(StreamClosed(stream_id=self.stream_id))
+        await self.end_stream()
 
     def _begin_close(self, code: int, reason: str) -> None:
         self.output.write(frames.close_frame(code, reason))
         if self._owns_connection:
             self._carrier.hang_up_by(self._carrier.limits.close_seconds)
         else:
-            self.task_group.spawn(self._finish_in_time)
+            self.spawn(self._finish_in_time)
 
     async def _finish_in_time(self) -> None:
         with trio.move_on_after(self._carrier.limits.close_seconds):
@@ -242,22 +232,17 @@ class WebSocket(WSStream):
         if not self._owns_connection:
             with trio.move_on_after(self._carrier.limits.linger_seconds):
                 await self.output.wait_below(0)
-                await self.send(EndData(stream_id=self.stream_id))
-        await self.send(StreamClosed(stream_id=self.stream_id))
-
-    async def _end(self, code: int) -> None:
-        if not self._is_over:
-            self.drop()
-            await self._tell_app(code)
+                await self.end_sending()
+        await self.end_stream()
 
     async def _tell_app(self, code: int) -> None:
-        if self.app_put is not None and not self._told_app:
+        if not self._told_app:
             self._told_app = True
-            await self.app_put({"type": "websocket.disconnect", "code": code})
+            await self.tell({"type": "websocket.disconnect", "code": code})
 
     async def _send_chunks(self, chunks: list[Chunk]) -> None:
-        await self.send(Data(stream_id=self.stream_id, data=b"".join(chunks)))
+        await self.send_bytes(b"".join(chunks))
 
     def _on_stream_broken(self) -> None:
         if not self._is_over:
-            self.task_group.spawn(self._finish)
+            self.spawn(self._finish)

@@ -1,5 +1,6 @@
 """Who may import whom; the contracts stand in pyproject.toml."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -24,3 +25,22 @@ def test_no_asyncio_and_no_time_sleep_anywhere() -> None:
     ]
 
     assert offenders == []
+
+
+def test_one_module_alone_reaches_into_hypercorn() -> None:
+    importers = {
+        str(path.relative_to(ROOT))
+        for package in ("aeon", "actors", "storage", "migrations")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for module in modules_imported(node)
+        if module.partition(".")[0] == "hypercorn"
+    }
+
+    assert importers == {"aeon/net/hypercorn.py"}
+
+
+def modules_imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []

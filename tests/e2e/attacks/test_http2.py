@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import h2.exceptions
 import pytest
@@ -87,17 +88,35 @@ async def test_idle_connection_is_closed(server: Running) -> None:
         await client.client.end(within_seconds=2)
 
 
-async def test_rapid_reset(server: Running) -> None:
-    async with http2(server) as client:
-        for _ in range(500):
-            stream_id = client.h2.get_next_available_stream_id()
-            client.h2.send_headers(stream_id, GET, end_stream=True)
-            client.h2.reset_stream(stream_id)
-        try:
-            await client.flush()
+async def test_rapid_reset_is_ended_at_its_limit() -> None:
+    """Open and reset: each pair costs the client nothing and the server a task."""
+    async with serving(limits=replace(IMPATIENT, max_stream_resets=50)) as server:
+        async with http2(server) as client:
+            await open_and_reset(client, 50)
+            await client.start(GET)
+            await client.until(h2.events.StreamEnded)
+            await open_and_reset(client, 1)
+            ended = await client.until(h2.events.ConnectionTerminated)
+            assert isinstance(ended, h2.events.ConnectionTerminated)
+            assert ended.error_code == h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
             await client.client.end(within_seconds=4)
-        except trio.BrokenResourceError:
-            pass
+        await server.at_rest()
+        await still_serves(server.port)
+
+
+async def test_rapid_reset_as_fast_as_it_can_be_sent(server: Running) -> None:
+    async with http2(server) as client:
+        with suppress(trio.BrokenResourceError):
+            await open_and_reset(client, 2_000)
+            await client.client.end(within_seconds=4)
+
+
+async def open_and_reset(client: Http2Client, count: int) -> None:
+    for _ in range(count):
+        stream_id = client.h2.get_next_available_stream_id()
+        client.h2.send_headers(stream_id, GET, end_stream=True)
+        client.h2.reset_stream(stream_id)
+    await client.flush()
 
 
 @pytest.mark.parametrize("missing", [":path", ":method", ":protocol"])
