@@ -42,6 +42,8 @@ async def commit_batch(
         writes = plan_writes(facts, events)
         if writes:
             await conn.fetch_many(writes, commit=True)
+    # Chats and batch know each other: without this, only the garbage collector would free them.
+    facts.chats.clear()
     return outcomes
 
 

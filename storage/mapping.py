@@ -93,6 +93,10 @@ MESSAGE_SEQ: Final = _MESSAGE.index("seq")
 MESSAGE_SENDER: Final = _MESSAGE_WIDTH
 """Where a message's place and its sender's id are among its columns."""
 
+_CHAT_TYPES: Final = {kind.value: kind for kind in ChatType}
+ROLES: Final = {role.value: role for role in Role}
+"""By name: a third of the time of calling the enum, and the writer does it for every command."""
+
 Columns = list[ColumnElement[Any]]
 
 
@@ -142,7 +146,7 @@ def user_from(row: Row, start: int = 0) -> UserRecord:
 
 def chat_from(row: Row, start: int = 0) -> ChatRecord:
     """Build a chat from the columns that begin at ``start``."""
-    return ChatRecord(row[start], ChatType(row[start + 1]), *row[start + 2 : start + CHAT_WIDTH])
+    return ChatRecord(row[start], _CHAT_TYPES[row[start + 1]], *row[start + 2 : start + CHAT_WIDTH])
 
 
 def member_from(row: Row, start: int = 0) -> MemberRecord:

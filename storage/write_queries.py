@@ -20,6 +20,8 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
+    func,
     insert,
     null,
     select,
@@ -33,6 +35,7 @@ from storage.query import Query
 from storage.tables import chats, events, members, messages
 
 _timestamp = DateTime(timezone=True)
+_flag = Boolean()
 _at = bindparam("at", type_=_timestamp)
 
 _new_chats = json_rows(
@@ -137,14 +140,21 @@ _new_messages = json_rows(
     forward_from_user_id=BigInteger,
     forward_from_chat_id=BigInteger,
     client_msg_id=String,
-    is_edited=Boolean,
-    is_deleted=Boolean,
+    is_edited=_flag,
+    is_deleted=_flag,
     updated_at=_timestamp,
 )
 INSERT_MESSAGES: Final = Query(
     insert(messages).from_select(
         [*(column.name for column in _new_messages.c), "created_at"],
-        select(*_new_messages.c, _at),
+        select(
+            # Flags are left out where they are false.
+            *(
+                func.coalesce(column, false()) if column.type is _flag else column
+                for column in _new_messages.c
+            ),
+            _at,
+        ),
         include_defaults=False,
     )
 )

@@ -5,6 +5,8 @@ Rules of this file:
 - Batch by being busy: while a transaction runs, appends wait; the next takes all of them, up to
   ``max_batch_commands``. No timers, so an idle writer adds no delay.
 - Appends of one chat keep their order, and a chat is never in two transactions at once.
+- Lanes overlap: while PostgreSQL works for one, Python works for another. So what waits is shared
+  out among the lanes that are free, but never into crumbs.
 - What can fail alone fails alone. A batch that PostgreSQL refuses is tried once more (another
   node's key is seen the second time), then in halves, then command by command.
 - A caller that goes away undoes nothing: what was handed over is committed.
@@ -38,8 +40,12 @@ from storage.ids import ChatId
 
 logger = logging.getLogger(__name__)
 
+_LEAST_SHARE: Final = 32
+"""Commands that a lane takes alone although others are free: a transaction has its price."""
 _ATTEMPTS: Final = 3
 """How often a transaction is tried that another one was in the way of."""
+_WRITTEN: Final = (Committed, CursorMoved)
+"""Outcomes that changed rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ class GroupWriter:
         *,
         max_queued_commands: int = 10_000,
         max_batch_commands: int = 500,
-        lanes: int = 1,
+        lanes: int = 3,
     ) -> None:
         """Make a writer; nothing happens before ``run``.
 
@@ -130,7 +136,7 @@ class GroupWriter:
         self._decide = decide
         self._max_queued = max_queued_commands
         self._max_batch = max_batch_commands
-        self._lanes = lanes
+        self._lanes = self._free_lanes = lanes
         self._waiting: dict[ChatId, deque[_Append]] = {}
         self._queued = 0
         self._busy: dict[ChatId, list[_Append]] = {}
@@ -222,9 +228,11 @@ class GroupWriter:
         while True:
             batch = self._take()
             if batch:
+                self._free_lanes -= 1
                 try:
                     await self._commit(batch)
                 finally:
+                    self._free_lanes += 1
                     self._release(batch)
             elif self._closing and not self._waiting:
                 return
@@ -232,15 +240,17 @@ class GroupWriter:
                 await self._idle.park()
 
     def _take(self) -> list[_Append]:
-        """Everything that waits, oldest chat first, but for chats in flight."""
+        """This lane's share of what waits, oldest chat first, but for chats in flight."""
         batch: list[_Append] = []
         size = 0
+        share = max(_LEAST_SHARE, -(-self._queued // self._free_lanes))
+        limit = min(self._max_batch, share)
         for chat_id in list(self._waiting):
             if chat_id in self._busy:
                 continue
             queue = self._waiting[chat_id]
             taken = self._busy[chat_id] = []
-            while queue and (not batch or size + len(queue[0].commands) <= self._max_batch):
+            while queue and (not batch or size + len(queue[0].commands) <= limit):
                 append = queue.popleft()
                 size += len(append.commands)
                 taken.append(append)
@@ -249,7 +259,7 @@ class GroupWriter:
                 del self._busy[chat_id]
             if not queue:
                 del self._waiting[chat_id]
-            if size >= self._max_batch or queue:
+            if size >= limit or queue:
                 break
         self._queued -= size
         self._in_flight += size
