@@ -44,8 +44,6 @@ _LEAST_SHARE: Final = 32
 """Commands that a lane takes alone although others are free: a transaction has its price."""
 _ATTEMPTS: Final = 3
 """How often a transaction is tried that another one was in the way of."""
-_WRITTEN: Final = (Committed, CursorMoved)
-"""Outcomes that changed rows."""
 
 
 @dataclass(frozen=True, slots=True)
