@@ -21,6 +21,7 @@ from storage.ids import MAX_ID
 
 MIN_SECRET_KEY_CHARACTERS: Final = 32
 SECRET_KEY_FILE: Final = "secret_key"
+MAX_WORKERS: Final = 256
 
 _BOT_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{30,100}")
 _WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -55,7 +56,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str | None = None
-    workers: int | None = Field(default=None, ge=1, le=256)
+    workers: int | None = Field(default=None, ge=1, le=MAX_WORKERS)
     """Node processes under the supervisor; None: one process without it."""
     shutdown_seconds: float = Field(default=25.0, ge=1.0, le=3600.0)
     """From the stop signal until what has not ended by itself is cut off."""
@@ -100,6 +101,11 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["auto", "console", "json"] = "auto"
+
+    @property
+    def embedded_dir(self) -> Path:
+        """Where the embedded PostgreSQL lives, when it is used."""
+        return self.data_dir / "postgresql"
 
     @property
     def can_authenticate(self) -> bool:
@@ -215,9 +221,13 @@ class Settings(BaseSettings):
 
 
 def load_settings(
-    *, host: str | None = None, port: int | None = None, is_serving: bool = False
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    workers: int | None = None,
+    is_serving: bool = False,
 ) -> Settings:
-    """Read the settings; ``host`` and ``port`` override the environment.
+    """Read the settings; ``host``, ``port`` and ``workers`` override the environment.
 
     With ``is_serving`` also make sure that a server can run on them: over one's own database
     (``DATABASE_URL``) the bot token and the secret key have to be set; over the embedded one,
@@ -231,18 +241,41 @@ def load_settings(
         overrides["host"] = host
     if port is not None:
         overrides["port"] = port
+    if workers is not None:
+        overrides["workers"] = workers
     try:
         settings = Settings.model_validate(overrides)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
     if not is_serving:
         return settings
+    if settings.workers is None:
+        settings = settings.model_copy(update={"workers": _web_concurrency()})
+    _require_bus(settings)
     if settings.database_url is not None:
         _require_production(settings)
     if settings.secret_key is None:
         key = _kept_secret_key(settings.data_dir)
         settings = settings.model_copy(update={"secret_key": SecretStr(key)})
     return settings
+
+
+def _web_concurrency() -> int | None:
+    """Read how many processes the platform proposes: Heroku and others set WEB_CONCURRENCY."""
+    text = os.environ.get("WEB_CONCURRENCY", "").strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_WORKERS:
+        raise SettingsError(f"WEB_CONCURRENCY: give a whole number from 1 to {MAX_WORKERS}")
+    return int(text)
+
+
+def _require_bus(settings: Settings) -> None:
+    if (settings.workers or 1) > 1 and settings.redis_url is None:
+        raise SettingsError(
+            f"REDIS_URL: {settings.workers} workers are as many nodes, and need Redis to hear of"
+            " each other's events. Set REDIS_URL, or run one (--workers 1, WORKERS=1)"
+        )
 
 
 def _require_production(settings: Settings) -> None:

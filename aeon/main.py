@@ -42,8 +42,6 @@ from storage.errors import Unavailable
 from storage.retention import RetentionJob, RetentionPolicy
 from storage.writer import GroupWriter
 
-EMBEDDED_DIRECTORY: Final = "postgresql"
-"""Under DATA_DIR."""
 NET_LIMITS: Final = NetLimits(
     max_frame_bytes=MAX_FRAME_BYTES, heartbeat_seconds=float(HEARTBEAT_SECONDS)
 )
@@ -56,7 +54,7 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
-    async with EmbeddedPostgres.start(settings.data_dir / EMBEDDED_DIRECTORY) as postgres:
+    async with EmbeddedPostgres.start(settings.embedded_dir) as postgres:
         yield postgres.url
 
 

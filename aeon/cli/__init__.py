@@ -34,16 +34,26 @@ def serve(
         int | None,
         typer.Option(help="Port; 0 takes a free one; overrides PORT.", min=0, max=65535),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that share the port, under a supervisor; overrides WORKERS.",
+            show_default=False,
+            min=1,
+            max=256,
+        ),
+    ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM.
 
+    With --workers, SIGHUP replaces the processes one by one; more than one needs REDIS_URL.
     Without DATABASE_URL it starts its own PostgreSQL under DATA_DIR and migrates it. Settings
     come from the environment and from .env; env.example explains each.
     """
     from aeon.cli.serve import run
 
     with teach():
-        run(host=host, port=port)
+        raise typer.Exit(run(host=host, port=port, workers=workers))
 
 
 @app.command()

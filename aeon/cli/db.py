@@ -56,6 +56,25 @@ def downgrade(
 
 
 @app.command()
+def check() -> None:
+    """Say whether the schema is the one this version needs: exit status 0, or 2."""
+    from aeon.main import database_url
+    from storage import migrate
+    from storage.database import Database
+
+    async def run() -> None:
+        async with (
+            database_url(load_settings()) as url,
+            Database.open(url, pool_size=1) as database,
+        ):
+            await migrate.require_head(database)
+
+    with teach():
+        trio.run(run)
+        typer.echo("The schema is the one this version needs.")
+
+
+@app.command()
 def current() -> None:
     """Show the revision the database is at, and the one this version needs."""
     from aeon.main import database_url

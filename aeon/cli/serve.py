@@ -1,65 +1,62 @@
-"""``aeon serve``: run a node until it is told to stop."""
+"""``aeon serve``: run a node, or the supervisor of several, until it is told to stop."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import trio
 import typer
 
 from aeon.config import Settings, load_settings
-from aeon.main import EMBEDDED_DIRECTORY, run_node
 from aeon.observe import configure_logging
-from aeon.server import Listening
+from aeon.stopping import STOP_SIGNALS, Ending, stopping
+from aeon.supervise.notify import Notifier
 from storage.embedded import location
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+def run(*, host: str | None, port: int | None, workers: int | None) -> int:
+    """Serve with the settings of the environment and ``.env``; gives the exit status."""
+    settings = load_settings(host=host, port=port, workers=workers, is_serving=True)
+    if settings.workers is not None:
+        from aeon.supervise.command import supervise
 
-def run(*, host: str | None, port: int | None) -> None:
-    """Serve with the settings of the environment and ``.env``."""
-    settings = load_settings(host=host, port=port, is_serving=True)
+        return supervise(settings, lambda address: _say_where(settings, address))
     configure_logging(settings)
-    trio.run(_serve, settings, strict_exception_groups=True)
+    ending = trio.run(_serve, settings, strict_exception_groups=True)
+    return 1 if ending.was_cut_short else 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings) -> Ending:
+    from aeon.main import run_node
+    from aeon.server import Listening
+
+    notifier = Notifier()
     stop = trio.Event()
-    async with _signals_set(stop), trio.open_nursery() as nursery:
+    # A terminal that is closed, or a reload that only a supervisor can do: drain all the same.
+    signals = (*STOP_SIGNALS, signal.SIGHUP)
+    budget = settings.shutdown_seconds
+    async with (
+        stopping(stop, within_seconds=budget, signals=signals) as ending,
+        trio.open_nursery() as nursery,
+    ):
         listening: Listening = await nursery.start(run_node, settings, stop)
-        _say_where(settings, listening)
+        _say_where(settings, listening.url)
+        notifier.ready(f"Listens on {listening.url}")
+        await stop.wait()
+        notifier.stopping()
+        typer.echo("Draining; once more to stop at once.", err=True)
+    return ending
 
 
-@asynccontextmanager
-async def _signals_set(stop: trio.Event) -> AsyncIterator[None]:
-    """Set ``stop`` at the first SIGINT or SIGTERM; a second one cuts the draining short."""
-    async with trio.open_nursery() as nursery:
-        with trio.open_signal_receiver(*_STOP_SIGNALS) as signals:
-
-            async def watch() -> None:
-                async for _ in signals:
-                    if stop.is_set():
-                        typer.echo("Stopping at once.", err=True)
-                        nursery.cancel_scope.cancel(reason="second stop signal")
-                        return
-                    typer.echo("Draining; once more to stop at once.", err=True)
-                    stop.set()
-
-            nursery.start_soon(watch)
-            yield
-            nursery.cancel_scope.cancel(reason="the node has stopped")
-
-
-def _say_where(settings: Settings, listening: Listening) -> None:
-    url = settings.public_url or listening.url
-    typer.echo(f"Aeon listens on {listening.url}")
+def _say_where(settings: Settings, address: str) -> None:
+    url = settings.public_url or address
+    typer.echo(f"Aeon listens on {address}")
     typer.echo(f"  API docs   {url}/docs")
     typer.echo(f"  WebSocket  {url.replace('http', 'ws', 1)}/ws")
+    if settings.workers is not None:
+        typer.echo(f"  workers    {settings.workers}")
     if settings.database_url is None:
-        data_dir = location(settings.data_dir / EMBEDDED_DIRECTORY)
-        typer.echo(f"  database   embedded PostgreSQL in {data_dir}")
+        typer.echo(f"  database   embedded PostgreSQL in {location(settings.embedded_dir)}")
     else:
         typer.echo("  database   DATABASE_URL")
     if not settings.can_authenticate:

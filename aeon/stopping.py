@@ -1,0 +1,61 @@
+"""How a process is told to stop: signals, and a bound on the time that stopping may take."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import trio
+
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_log: Final = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Ending:
+    """How the stopping went."""
+
+    was_cut_short: bool = False
+    """Something was still under way when time was up, or a second signal came."""
+
+
+@asynccontextmanager
+async def stopping(
+    stop: trio.Event, *, within_seconds: float, signals: Sequence[signal.Signals] = STOP_SIGNALS
+) -> AsyncIterator[Ending]:
+    """Set ``stop`` at the first signal.
+
+    The block is cancelled at the second signal, or when ``within_seconds`` have passed since
+    ``stop`` was set by whomever.
+    """
+    ending = Ending()
+    async with trio.open_nursery() as nursery:
+
+        def cut_short(reason: str) -> None:
+            ending.was_cut_short = True
+            _log.warning("stopping_cut_short", reason=reason)
+            nursery.cancel_scope.cancel(reason=reason)
+
+        async def watch_the_clock() -> None:
+            await stop.wait()
+            await trio.sleep(within_seconds)
+            cut_short("SHUTDOWN_SECONDS are over")
+
+        with trio.open_signal_receiver(*signals) as received:
+
+            async def watch_signals() -> None:
+                async for number in received:
+                    if stop.is_set():
+                        cut_short("second stop signal")
+                        return
+                    _log.info("stopping", signal=signal.Signals(number).name)
+                    stop.set()
+
+            nursery.start_soon(watch_signals)
+            nursery.start_soon(watch_the_clock)
+            yield ending
+            nursery.cancel_scope.cancel(reason="stopped")

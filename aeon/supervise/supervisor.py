@@ -1,0 +1,267 @@
+"""Keeps the workers alive, replaces them, and lets them go."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, Literal
+
+import structlog
+import trio
+
+from aeon.net.turns import ABSENT, Table, create_table
+from aeon.supervise.backoff import RestartPolicy, Restarts
+from aeon.supervise.orders import Orders
+from aeon.supervise.process import WorkerProcess
+
+START_SECONDS: Final = 90.0
+"""Until a worker has to listen: the database may be recovering."""
+KILL_MARGIN_SECONDS: Final = 2.0
+"""Workers keep the budget themselves; one that fails to is killed this much later."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_log: Final = structlog.stdlib.get_logger(__name__)
+
+State = Literal["ready", "reloading", "stopping"]
+
+
+class ExitStatus(IntEnum):
+    """How the supervisor ended."""
+
+    DRAINED = 0
+    """Told to stop, and every worker drained in time."""
+    CUT_SHORT = 1
+    """Told to stop, and something was still under way when time was up."""
+    REFUSED = 2
+    """A worker refused its first start, for its settings or its database, and said what to do."""
+    GAVE_UP = 3
+    """Workers kept failing, and none was left that served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to supervise."""
+
+    workers: int
+    host: str
+    port: int
+    sockets: tuple[int, ...]
+    """Descriptors, bound; the secure ones where there are certificates."""
+    insecure_sockets: tuple[int, ...]
+    shutdown_seconds: float
+    policy: RestartPolicy = field(default_factory=RestartPolicy)
+
+
+@dataclass(slots=True)
+class _Place:
+    """One place among the workers: somebody should be in it at any time."""
+
+    number: int
+    restarts: Restarts
+    worker: WorkerProcess | None = None
+    filled: trio.Event = field(default_factory=trio.Event)
+    """For the first time."""
+    changing: trio.Lock = field(default_factory=trio.Lock)
+    """Held while somebody is started for this place."""
+
+
+class Supervisor:
+    """Runs once."""
+
+    def __init__(self, plan: Plan, on_state: Callable[[State], None]) -> None:
+        """``on_state`` hears what becomes of the whole."""
+        self._plan = plan
+        self._on_state = on_state
+        self._places = [
+            _Place(number, Restarts(plan.policy)) for number in range(1, plan.workers + 1)
+        ]
+        self._processes: set[WorkerProcess] = set()
+        self._spawning = trio.Lock()
+        self._stop = trio.Event()
+        self._reload_asked = trio.Event()
+        self._has_served = False
+        self._result: ExitStatus | None = None
+
+    async def run(self) -> ExitStatus:
+        """Supervise until told to stop, or until there is nobody left to keep alive."""
+        with ExitStack() as descriptors:
+            # Two slots each: a successor starts beside the worker it replaces.
+            self._table_fd = create_table(2 * self._plan.workers)
+            self._table = Table(self._table_fd)
+            # Workers hold the other end: it ends when we do, however we do.
+            self._life, life = os.pipe()
+            for descriptor in (self._table_fd, self._life, life):
+                descriptors.callback(os.close, descriptor)
+            async with trio.open_nursery() as nursery:
+                for place in self._places:
+                    nursery.start_soon(self._keep_filled, place)
+                nursery.start_soon(self._listen_to_signals)
+                nursery.start_soon(self._announce)
+                nursery.start_soon(self._reload)
+                try:
+                    await self._stop.wait()
+                finally:
+                    # Also when something of ours fails: no worker is left behind.
+                    with trio.CancelScope(shield=True):
+                        await self._let_all_go()
+                nursery.cancel_scope.cancel(reason="all workers are gone")
+        return ExitStatus.DRAINED if self._result is None else self._result
+
+    async def _keep_filled(self, place: _Place) -> None:
+        while True:
+            async with place.changing:
+                worker = place.worker = place.worker or await self._start(place.number)
+            if worker is None:
+                return
+            if worker.serves:
+                place.filled.set()
+            await worker.wait()
+            if place.worker is not worker:
+                continue  # Replaced.
+            place.worker = None
+            if self._stop.is_set() or not await self._pause_after_death(place, worker):
+                return
+
+    async def _start(self, number: int) -> WorkerProcess | None:
+        """Start a worker; it comes back when it listens, or when it has ended.
+
+        None: nobody is started any more.
+        """
+        async with self._spawning:
+            if self._stop.is_set():
+                return None
+            worker = await WorkerProcess.start(lambda ready: self._orders(number, ready))
+            self._processes.add(worker)
+        if await worker.wait_ready(START_SECONDS):
+            self._has_served = True
+            _log.info("worker_ready", worker=number, pid=worker.pid)
+            return worker
+        # It said itself what it had to say, and gets a moment to finish saying it.
+        with trio.move_on_after(KILL_MARGIN_SECONDS):
+            await worker.wait()
+        if worker.status is None:
+            worker.kill()
+            await worker.wait()
+        self._forget(worker)
+        return worker
+
+    def _orders(self, number: int, ready: int) -> Orders:
+        taken = {worker.orders.slot for worker in self._processes}
+        slots = (2 * number - 2, 2 * number - 1)
+        return Orders(
+            number=number,
+            slot=next(slot for slot in slots if slot not in taken),
+            table=self._table_fd,
+            life=self._life,
+            ready=ready,
+            sockets=self._plan.sockets,
+            insecure_sockets=self._plan.insecure_sockets,
+            host=self._plan.host,
+            port=self._plan.port,
+        )
+
+    async def _pause_after_death(self, place: _Place, worker: WorkerProcess) -> bool:
+        """Wait before the next start; False: there is no point in one."""
+        self._forget(worker)
+        if worker.status == ExitStatus.REFUSED and not self._has_served:
+            self._end(ExitStatus.REFUSED)
+            return False
+        now = trio.current_time()
+        pause = place.restarts.note(now)
+        _log.error(
+            "worker_died",
+            worker=place.number,
+            pid=worker.pid,
+            how=worker.how_it_ended,
+            up_seconds=round(now - worker.started_at, 3),
+            restart_in_seconds=round(pause, 3),
+        )
+        serves_anybody = any(one.serves for one in self._processes)
+        if place.restarts.are_too_many(now) and not serves_anybody:
+            _log.error("gave_up", reason="workers keep failing and none is left that serves")
+            self._end(ExitStatus.GAVE_UP)
+            return False
+        with trio.move_on_after(pause):
+            await self._stop.wait()
+        return True
+
+    def _forget(self, worker: WorkerProcess) -> None:
+        if worker not in self._processes:
+            return  # And its slot may be somebody else's by now.
+        self._processes.discard(worker)
+        self._table.note(worker.orders.slot, ABSENT)
+
+    async def _announce(self) -> None:
+        for place in self._places:
+            await place.filled.wait()
+        self._on_state("ready")
+
+    async def _listen_to_signals(self) -> None:
+        with trio.open_signal_receiver(*_SIGNALS) as received:
+            async for number in received:
+                if number == signal.SIGHUP:
+                    self._reload_asked.set()
+                elif self._stop.is_set():
+                    self._kill_all("second stop signal")
+                else:
+                    _log.info("stopping", signal=signal.Signals(number).name)
+                    self._stop.set()
+
+    async def _reload(self) -> None:
+        while True:
+            await self._reload_asked.wait()
+            # Asked again meanwhile: once more through all of them.
+            self._reload_asked = trio.Event()
+            self._on_state("reloading")
+            _log.info("replacing_workers")
+            for place in self._places:
+                if not await self._replace(place):
+                    _log.error("replacing_stopped", worker=place.number, reason="no successor")
+                    break
+            else:
+                _log.info("workers_replaced")
+            self._on_state("ready")
+
+    async def _replace(self, place: _Place) -> bool:
+        """Start a successor, and let the worker go once it serves; False: there is none."""
+        async with place.changing:
+            worker = place.worker
+            if worker is None:
+                return True  # It died just now, and is about to be started anew.
+            successor = await self._start(place.number)
+            if successor is None or not successor.serves:
+                return False
+            place.worker = successor
+        await worker.retire(self._plan.shutdown_seconds + KILL_MARGIN_SECONDS)
+        self._forget(worker)
+        return True
+
+    def _end(self, result: ExitStatus) -> None:
+        self._result = self._result or result
+        self._stop.set()
+
+    async def _let_all_go(self) -> None:
+        self._stop.set()
+        self._on_state("stopping")
+        async with self._spawning:  # From here on nobody is started.
+            workers = tuple(self._processes)
+        for worker in workers:
+            worker.tell_to_stop()
+        with trio.move_on_after(self._plan.shutdown_seconds + KILL_MARGIN_SECONDS):
+            for worker in workers:
+                await worker.wait()
+        if any(worker.status is None for worker in workers):
+            self._kill_all("SHUTDOWN_SECONDS are over")
+        for worker in workers:
+            await worker.wait()
+            if worker.status not in (0, -signal.SIGTERM):
+                self._result = self._result or ExitStatus.CUT_SHORT
+
+    def _kill_all(self, reason: str) -> None:
+        running = [worker for worker in self._processes if worker.status is None]
+        _log.warning("killing_workers", reason=reason, workers=len(running))
+        for worker in running:
+            worker.kill()
