@@ -15,6 +15,14 @@ app = typer.Typer(
 )
 
 Url = Annotated[str, typer.Option(help="Base URL of the server.")]
+Urls = Annotated[
+    list[str],
+    typer.Option(
+        "--url",
+        help="Base URL of the server. Give it once for each node of a deployment: people are"
+        " spread over them and go on to the next when one is away.",
+    ),
+]
 Token = Annotated[
     str,
     typer.Option(
@@ -66,7 +74,7 @@ def _add_scenario(
     """Make a command of a scenario; all have the same options, each its own defaults."""
 
     def command(
-        url: Url = _DEFAULT_URL,
+        urls: Urls = [_DEFAULT_URL],  # noqa: B006 # Typer copies it
         bot_token: Token = "",
         self_serve: SelfServe = False,
         duration_seconds: Duration = duration,
@@ -125,17 +133,66 @@ _add_scenario(
 
 @app.command()
 def check(
-    record: Annotated[str, typer.Argument(help="What a run wrote with --record.")],
+    record: Annotated[
+        str, typer.Argument(help="What a run wrote with --record.", show_default=False)
+    ] = "",
     url: Url = _DEFAULT_URL,
     bot_token: Token = "",
+    nodes: Annotated[int, typer.Option(help="Nodes to start.")] = 3,
+    faults: Annotated[
+        list[str],
+        typer.Option("--fault", help="Inject only this; give it several times.", metavar="NAME"),
+    ] = [],  # noqa: B006 # Typer copies it
+    redis_server: Annotated[
+        str, typer.Option(help="Program to start as Redis.", show_default="looked for")
+    ] = "",
+    duration_seconds: Duration = 60.0,
+    users: Users = 60,
+    rate: Rate = 40.0,
+    group_size: GroupSize = 5,
+    seed: Seed = 1,
+    processes: Processes = 1,
+    json_path: JsonPath = "",
+    html_path: HtmlPath = "",
+    record_path: RecordPath = "",
 ) -> None:
-    """Compare a recorded run with the server's event log, after whatever happened to it."""
+    """Verify what survives faults.
+
+    Without RECORD: start PostgreSQL, Redis and several nodes, let people talk through all of
+    them while nodes are killed, held and restarted, Redis and PostgreSQL restarted, and the bus
+    between nodes delayed, reordered, cut; then hold every client's history against the database.
+
+    With RECORD: compare a recorded run with the event log of the server at --url, after whatever
+    happened to it.
+    """
     from rich.console import Console
 
     from aeon.load.check import check as check_record
+    from aeon.load.cluster.conduct import CheckOptions, conduct_check
     from aeon.load.faults import UsageFault
+    from aeon.load.options import Options, Scenario
+
+    load = Options(
+        scenario=Scenario.SOAK,
+        self_serve=True,
+        duration_seconds=duration_seconds,
+        users=users,
+        rate=rate,
+        group_size=group_size,
+        seed=seed,
+        processes=processes,
+        patience_seconds=120.0,
+        drain_seconds=60.0,
+        json_path=json_path,
+        html_path=html_path,
+        record_path=record_path,
+    )
+    options = CheckOptions(load=load, nodes=nodes, kinds=tuple(faults), redis_program=redis_server)
 
     async def run() -> int:
+        if not record:
+            options.check()
+            return await conduct_check(options, Console(stderr=json_path == "-"))
         if not bot_token:
             raise UsageFault("Give --bot-token (or TELEGRAM_BOT_TOKEN) of the server")
         return await check_record(record, url, bot_token, Console())
@@ -151,7 +208,7 @@ def _run(scenario: str, **given: Any) -> None:
 
     # The report may go to standard output; then everything else must not.
     console = Console(stderr=given["json_path"] == "-")
-    options = Options(scenario=Scenario(scenario), **given)
+    options = Options(scenario=Scenario(scenario), urls=tuple(given.pop("urls")), **given)
 
     async def run() -> int:
         options.check()

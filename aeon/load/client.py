@@ -68,6 +68,7 @@ class Client:
         self._is_leaving = False
         self._is_away = False
         self._away_seconds = 0.0
+        self._node = person.user_id
         self.on_message: Callable[[int, int, int], None] | None = None
         """Called with (chat, message id, key) when an own message was acked."""
         self.streams = {
@@ -177,10 +178,11 @@ class Client:
                 if not self._is_leaving:
                     self._crew.count(f"error.connect: {short_reason(error)}")
                 self._abort()
+                self._node += 1
                 waited = trio.current_time() - failing_since
                 if waited >= self._crew.plan.patience_seconds:
                     raise ServerGone(
-                        f"The server at {self._crew.endpoint.url} has not let anybody in for"
+                        f"Nothing at {self._crew.where} has let anybody in for"
                         f" {waited:.0f} s: {error}"
                     ) from None
             await trio.sleep(backoff)
@@ -197,7 +199,7 @@ class Client:
         self._away_seconds = 0.0
         self._is_catching_up = True
         self._socket = await open_websocket(
-            crew.endpoint,
+            crew.endpoints[self._node % len(crew.endpoints)],
             crew.poller,
             self,
             path="/ws?resume=1" if self._was_connected else "/ws",

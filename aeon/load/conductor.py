@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,8 +43,8 @@ async def conduct(options: Options, console: Console) -> int:
         UsageFault: what was asked makes no sense, or is not possible with this server.
         LoadFault: the run could not begin.
     """
-    async with _server_of(options, console) as (url, bot_token, pid):
-        endpoint = await find(url)
+    async with _server_of(options, console) as (urls, bot_token, pid):
+        endpoint = await find(urls[0])
         with HttpClient(endpoint) as http:
             figures = ServerFigures(http, pid, options.metrics_token)
             run_number = secrets.randbelow(RUNS)
@@ -57,10 +57,10 @@ async def conduct(options: Options, console: Console) -> int:
                 run=mark,
                 ids=user_ids(run_number, options.users),
                 bot_token=bot_token,
-                url=url,
+                urls=urls,
             )
     report = build_report(run)
-    _write(options, report)
+    write_report(options, report)
     if options.json_path != "-":
         show(console, report)
     return exit_status(report)
@@ -75,24 +75,24 @@ async def _load(
     run: str,
     ids: list[int],
     bot_token: str,
-    url: str,
+    urls: tuple[str, ...],
 ) -> Run:
     await stage.check_server()
     with console.status(f"Logging in {options.users} people, making chats"):
         people = await stage.log_in(bot_token, ids)
         chats = await stage.make_chats(groups(options, ids))
     started_at = datetime.now(UTC)
-    with _progress(console, options, figures) as hooks:
-        collected = await run_processes(divide(options, run, url, people, chats), hooks)
+    with progress(console, options, figures.look, figures.look) as hooks:
+        collected = await run_processes(divide(options, run, urls, people, chats), hooks)
     if options.record_path:
         write_record(options.record_path, run, chats, collected.evidence)
     with console.status("Verifying"):
-        verdict, read_back = await _verify(stage, run, chats, collected)
+        verdict, read_back = await verify(stage, run, chats, collected)
     if not (options.keep_chats or options.self_serve or collected.faults):
         await stage.delete_chats(chats)
     return Run(
         options=options,
-        url=url,
+        url=" ".join(urls),
         started_at=started_at,
         chats=len(chats),
         measurements=collected.measurements,
@@ -104,7 +104,7 @@ async def _load(
     )
 
 
-async def _verify(
+async def verify(
     stage: Stage, run: str, chats: list[ChatPlan], collected: Collected
 ) -> tuple[Verdict, bool]:
     """Judge the evidence; tells also whether the server's store was compared.
@@ -128,20 +128,25 @@ async def _verify(
 @asynccontextmanager
 async def _server_of(
     options: Options, console: Console
-) -> AsyncIterator[tuple[str, str, int | None]]:
-    """Give the URL, the bot token and, of a server of our own, the process id."""
+) -> AsyncIterator[tuple[tuple[str, ...], str, int | None]]:
+    """Give the URLs, the bot token and, of a server of our own, the process id."""
     if not options.self_serve:
-        yield options.url, options.bot_token, None
+        yield options.urls, options.bot_token, None
         return
     console.print("Starting PostgreSQL and the server", highlight=False)
     most = max(_DEFAULT_MAX_MEMBERS, options.users)
     async with own_server(max_chat_members=most) as server:
-        yield server.url, server.bot_token, server.pid
+        yield (server.url,), server.bot_token, server.pid
 
 
 @contextmanager
-def _progress(console: Console, options: Options, figures: ServerFigures) -> Iterator[Hooks]:
-    """Show how far the run is."""
+def progress(
+    console: Console,
+    options: Options,
+    on_start: Callable[[], Awaitable[None]],
+    on_played: Callable[[], Awaitable[None]],
+) -> Iterator[Hooks]:
+    """Show how far the run is; ``on_start`` and ``on_played`` are called at its turns."""
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -158,7 +163,7 @@ def _progress(console: Console, options: Options, figures: ServerFigures) -> Ite
 
         async def start() -> None:
             nonlocal began
-            await figures.look()
+            await on_start()
             began = time.monotonic()
 
         def step(sums: Mapping[str, int]) -> None:
@@ -167,7 +172,7 @@ def _progress(console: Console, options: Options, figures: ServerFigures) -> Ite
 
         async def played() -> None:
             progress.update(task, completed=options.duration_seconds, doing="waiting for the rest")
-            await figures.look()
+            await on_played()
 
         yield Hooks(on_start=start, on_progress=step, on_played=played)
 
@@ -177,7 +182,8 @@ def _doing(sums: Mapping[str, int]) -> str:
     return "  ".join(f"{name} {sums[name]:,}" for name in shown if sums.get(name))
 
 
-def _write(options: Options, report: Mapping[str, Any]) -> None:
+def write_report(options: Options, report: Mapping[str, Any]) -> None:
+    """Write the report to where the options say."""
     if options.json_path:
         text = orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n"
         if options.json_path == "-":

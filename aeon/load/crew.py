@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -11,7 +12,7 @@ import trio
 from aeon.load.bodies import KEYS_PER_WORKER, read_body
 from aeon.load.endpoint import Endpoint
 from aeon.load.faults import ServerGone
-from aeon.load.http import HttpClient
+from aeon.load.http import SpreadHttp
 from aeon.load.ledger import Fact, fact_of
 from aeon.load.measurements import Measurements
 from aeon.load.plan import Plan
@@ -41,13 +42,14 @@ class Sighting(NamedTuple):
 class Crew:
     """One client process at work."""
 
-    def __init__(self, plan: Plan, endpoint: Endpoint, nursery: trio.Nursery) -> None:
+    def __init__(self, plan: Plan, endpoints: Sequence[Endpoint], nursery: trio.Nursery) -> None:
         self.plan = plan
-        self.endpoint = endpoint
+        self.endpoints = endpoints
+        """The nodes; a client that loses one goes on to the next."""
         self.nursery = nursery
         """Where tasks live that go on until the run is over."""
         self.poller = Poller()
-        self.http = HttpClient(endpoint)
+        self.http = SpreadHttp(endpoints)
         self.measurements = Measurements(now_ns())
         self.evidence = Evidence()
         self.chats_of: dict[int, list[int]] = {}
@@ -63,6 +65,11 @@ class Crew:
         self._answered_ns = now_ns()
         self.is_over = False
         """Set when the run ends: nobody reconnects or sends any more."""
+
+    @property
+    def where(self) -> str:
+        """Name the server for a message."""
+        return " or ".join(endpoint.url for endpoint in self.endpoints)
 
     def next_key(self) -> int:
         """Return a number for a new message."""
@@ -124,8 +131,7 @@ class Crew:
         silent_seconds = (now_ns() - self._answered_ns) / 1e9
         if silent_seconds >= self.plan.patience_seconds:
             raise ServerGone(
-                f"The server at {self.endpoint.url} has not answered for"
-                f" {silent_seconds:.0f} s: {error}"
+                f"Nothing at {self.where} has answered for {silent_seconds:.0f} s: {error}"
             )
 
     def start(self, start_ns: int) -> None:

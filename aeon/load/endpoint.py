@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -79,6 +80,11 @@ async def find(url: str) -> Endpoint:
         tls=ssl.create_default_context() if parts.scheme == "https" else None,
         address=(family, (str(address[0]), int(address[1]))),
     )
+
+
+async def find_all(urls: Sequence[str]) -> tuple[Endpoint, ...]:
+    """Look up several base URLs; raises as ``find`` does."""
+    return tuple([await find(url) for url in urls])
 
 
 class Channel:

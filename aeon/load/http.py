@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -133,6 +133,37 @@ class HttpClient:
                 self._idle.append(lane)
             else:
                 lane.channel.close()
+
+
+class SpreadHttp:
+    """Requests to one of several nodes: the same one until it fails, then the next."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self._clients = [HttpClient(endpoint) for endpoint in endpoints]
+        self._current = 0
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for client in self._clients:
+            client.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] = {},
+        json: object = None,
+    ) -> Reply:
+        """Send a request; raises as ``HttpClient.request``, and the next one goes elsewhere."""
+        used = self._current
+        try:
+            return await self._clients[used].request(method, path, headers=headers, json=json)
+        except (OSError, BadAnswer):
+            # Of several requests that fail together only the first moves on.
+            if self._current == used:
+                self._current = (used + 1) % len(self._clients)
+            raise
 
 
 class _Stale(Exception):

@@ -46,6 +46,24 @@ def check_log(chat_id: int, log: Sequence[tuple[int, Fact]], evidence: Evidence)
     return verdict
 
 
+def check_cursors(chat_id: int, events: Sequence[Json]) -> Verdict:
+    """Check that nobody's read cursor ever goes back."""
+    verdict = Verdict()
+    cursors: dict[int, int] = {}
+    for event in events:
+        if event["type"] != "message_read":
+            continue
+        user_id, read_seq = event["user_id"], event["read_seq"]
+        if read_seq < cursors.get(user_id, 0):
+            verdict.cursors_back += 1
+            verdict.say(
+                f"event log of chat {chat_id}: seq {event['seq']} takes the read cursor of person"
+                f" {user_id} from {cursors[user_id]} back to {read_seq}"
+            )
+        cursors[user_id] = read_seq
+    return verdict
+
+
 def _check_sends(
     chat_id: int, log: Sequence[tuple[int, Fact]], evidence: Evidence, verdict: Verdict
 ) -> None:

@@ -32,7 +32,8 @@ class Options:
     """A load run, as asked for at the command line."""
 
     scenario: Scenario
-    url: str = DEFAULT_URL
+    urls: tuple[str, ...] = (DEFAULT_URL,)
+    """Nodes of one deployment: people are spread over them, and go on when one is away."""
     bot_token: str = ""
     self_serve: bool = False
     """Start a server for the run, and stop it afterwards."""
@@ -96,14 +97,15 @@ class Options:
 
     def _check_server(self) -> None:
         if self.self_serve:
-            if self.url != DEFAULT_URL:
+            if self.urls != (DEFAULT_URL,):
                 raise UsageFault("--self-serve starts its own server: leave --url out")
             return
-        check_url(self.url)
+        for url in self.urls:
+            check_url(url)
         if not self.bot_token:
             raise UsageFault(
                 "whose users? Give --bot-token (or TELEGRAM_BOT_TOKEN) of the server at"
-                f" {self.url}, or --self-serve"
+                f" {self.urls[0]}, or --self-serve"
             )
 
 

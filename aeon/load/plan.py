@@ -41,7 +41,8 @@ class Plan:
     scenario: Scenario
     run: str
     """Marks the run's messages."""
-    url: str
+    urls: tuple[str, ...]
+    """The nodes; people are spread over them."""
     worker: int
     workers: int
     seed: int
@@ -69,6 +70,7 @@ class Plan:
         """Read back what ``to_json`` gave."""
         fields = dict(data)
         fields["scenario"] = Scenario(fields["scenario"])
+        fields["urls"] = tuple(fields["urls"])
         fields["people"] = tuple(PersonPlan(**person) for person in fields["people"])
         fields["chats"] = tuple(
             ChatPlan(chat["chat_id"], chat["baseline"], tuple(chat["members"]))
@@ -101,7 +103,11 @@ def groups(options: Options, people: Sequence[int]) -> list[list[int]]:
 
 
 def divide(
-    options: Options, run: str, url: str, people: Sequence[PersonPlan], chats: Sequence[ChatPlan]
+    options: Options,
+    run: str,
+    urls: Sequence[str],
+    people: Sequence[PersonPlan],
+    chats: Sequence[ChatPlan],
 ) -> list[Plan]:
     """Deal people out to the client processes, each with the chats it needs to know."""
     plans = []
@@ -112,7 +118,7 @@ def divide(
             Plan(
                 scenario=options.scenario,
                 run=run,
-                url=url,
+                urls=tuple(urls),
                 worker=worker,
                 workers=options.processes,
                 seed=options.seed,

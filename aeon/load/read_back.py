@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 
-from aeon.load.log_check import check_history, check_log, facts_of_events
+from aeon.load.log_check import check_cursors, check_history, check_log, facts_of_events
 from aeon.load.plan import ChatPlan
 from aeon.load.stage import Stage
 from aeon.load.verdict import Evidence, Verdict
@@ -29,8 +29,10 @@ async def compare_with_server(
     async def compare(chat: ChatPlan) -> None:
         async with limiter:
             owner = chat.members[0]
-            log = facts_of_events(run, await stage.read_events(owner, chat.chat_id))
+            events = await stage.read_events(owner, chat.chat_id)
+            log = facts_of_events(run, events)
             history = await stage.read_history(owner, chat.chat_id)
+        verdict.add(check_cursors(chat.chat_id, events))
         verdict.add(check_log(chat.chat_id, log, evidence))
         verdict.add(check_history(chat.chat_id, log, history))
 

@@ -27,6 +27,8 @@ FAULTS: Final = (
     "conflicting",
     "refused_but_delivered",
     "missing_in_store",
+    "cursors_back",
+    "before_commit",
 )
 """The counts of a ``Verdict`` that must be 0."""
 
@@ -132,6 +134,10 @@ class Verdict:
     refused_but_delivered: int = 0
     missing_in_store: int = 0
     """Acked or seen, and not in the server's event log or history."""
+    cursors_back: int = 0
+    """Read cursors that went back, by the event log."""
+    before_commit: int = 0
+    """Events that arrived before PostgreSQL had them; only looked for where nodes are our own."""
     unacked_but_delivered: int = 0
     """Allowed: the answer was lost, the message was not."""
     unacked: int = 0

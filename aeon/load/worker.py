@@ -17,7 +17,7 @@ from typing import Any, Final
 import trio
 
 from aeon.load.crew import OPENING, Crew, now_ns
-from aeon.load.endpoint import find
+from aeon.load.endpoint import find_all
 from aeon.load.faults import LoadFault
 from aeon.load.pace import wait_until
 from aeon.load.pipes import LineReader, LineWriter
@@ -46,9 +46,9 @@ async def work(reader: LineReader, writer: LineWriter) -> None:
     crew: Crew | None = None
     scene: Scene | None = None
     try:
-        endpoint = await find(plan.url)
+        endpoints = await find_all(plan.urls)
         async with trio.open_nursery() as nursery:
-            crew = Crew(plan, endpoint, nursery)
+            crew = Crew(plan, endpoints, nursery)
             nursery.start_soon(crew.poller.run)
             scene = scene_for(crew)
             await _play(crew, scene, reader, writer)

@@ -37,7 +37,7 @@ async def run(server_url: str, tmp_path: Path, scenario: Scenario, **fields: Any
     path = tmp_path / "report.json"
     options = Options(
         scenario=scenario,
-        url=server_url,
+        urls=(server_url,),
         bot_token=BOT_TOKEN,
         json_path=str(path),
         **{"users": 12, "group_size": 4, "rate": 60.0, "duration_seconds": 1.5, **fields},
@@ -189,7 +189,7 @@ async def test_a_server_that_goes_away_half_way_ends_the_run(
 
 
 async def test_a_wrong_token_is_said_so(server: Server, tmp_path: Path) -> None:
-    options = Options(scenario=Scenario.CHAT, url=server.url, bot_token="1:" + "x" * 35)
+    options = Options(scenario=Scenario.CHAT, urls=(server.url,), bot_token="1:" + "x" * 35)
 
     with pytest.raises(UsageFault, match="does not accept the bot token"):
         await conduct(options, console())

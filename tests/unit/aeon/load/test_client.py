@@ -23,7 +23,7 @@ def plan(url: str) -> Plan:
     return Plan(
         scenario=Scenario.CHAT,
         run="ab12",
-        url=url,
+        urls=(url,),
         worker=0,
         workers=1,
         seed=1,
@@ -71,7 +71,7 @@ class Talk:
 @asynccontextmanager
 async def talk_at(server: FaultyServer) -> AsyncIterator[Talk]:
     async with faulty_server(server), trio.open_nursery() as nursery:
-        crew = Crew(plan(server.url), await find(server.url), nursery)
+        crew = Crew(plan(server.url), (await find(server.url),), nursery)
         nursery.start_soon(crew.poller.run)
         talk = Talk(crew)
         await talk.open()
@@ -178,7 +178,7 @@ async def test_a_server_that_stays_away_ends_the_run() -> None:
     with pytest.RaisesGroup(ServerGone, flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
             async with faulty_server(FaultyServer()) as server:
-                crew = Crew(plan(server.url), await find(server.url), nursery)
+                crew = Crew(plan(server.url), (await find(server.url),), nursery)
                 nursery.start_soon(crew.poller.run)
                 await nursery.start(Client(crew, crew.plan.people[0]).run)
             with trio.fail_after(5):
