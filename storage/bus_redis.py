@@ -1,0 +1,390 @@
+"""The bus over Redis or Valkey: publish and subscribe on one channel per deployment.
+
+Rules of this file:
+
+- One connection carries everything and is asked for a sign of life all the time, so a Redis that
+  is stopped, partitioned away or gone is noticed within two seconds.
+- One PUBLISH is under way at a time; what is published meanwhile waits and goes as one packet.
+- Without a connection nothing is kept back: an entry that comes late helps nobody, and the
+  receivers look into PostgreSQL anyway.
+- Keys expire on Redis' own clock. No node's clock is compared with anything.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Collection, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import structlog
+import trio
+from coredis.typing import RedisError, ResponseType
+
+from storage import redis_link
+from storage.bus import BusAway, BusStatistics, ConnectHook, Handler
+from storage.bus_outgoing import Outgoing
+from storage.bus_packet import NODE_ID_BYTES, BadPacket, decode_packet, encode_packet
+from storage.redis_link import RedisAddress, RedisLink
+
+_log = structlog.get_logger(__name__)
+
+_CHUNK: Final = 1_000
+"""Members of a set in one command."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisOptions:
+    """Deadlines. Silence is noticed after ``ping_seconds + answer_seconds`` at the latest."""
+
+    connect_seconds: float = 2.0
+    ping_seconds: float = 0.7
+    answer_seconds: float = 1.2
+    heartbeat_seconds: float = 2.0
+    node_expiry_seconds: float = 8.0
+    """A node that was killed counts as alive for this long at most."""
+    first_retry_seconds: float = 0.1
+    last_retry_seconds: float = 2.0
+
+
+class RedisBus:
+    """``storage.bus.Bus`` over Redis.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+        namespace: everything in Redis begins with it; the same for all nodes of a deployment
+            and for no other.
+        options: deadlines.
+
+    Raises:
+        ValueError: the URL is not understood.
+    """
+
+    def __init__(self, url: str, *, namespace: str, options: RedisOptions | None = None) -> None:
+        self._address = RedisAddress.parse(url)
+        self._namespace = namespace
+        self._channel = f"{namespace}:bus".encode()
+        self._options = options or RedisOptions()
+        self._node_id = secrets.token_hex(NODE_ID_BYTES)
+        self._handlers: dict[str, list[Handler]] = {}
+        self._hooks: list[ConnectHook] = []
+        self._outgoing = Outgoing()
+        self._has_waiting = trio.Event()
+        self._connection: RedisLink | None = None
+        self._sets: set[str] = set()
+        self._published = self._received = self._dropped = self._ignored = 0
+        self._packets_sent = self._packets_received = self._connects = 0
+        self._last_error: str | None = None
+        self._told: str | None = None
+
+    @property
+    def node_id(self) -> str:
+        """See ``Bus``."""
+        return self._node_id
+
+    @property
+    def is_connected(self) -> bool:
+        """See ``Bus``."""
+        return self._connection is not None
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """See ``Bus``."""
+        if self._connection is None or not self._outgoing.offer(topic, payload):
+            self._dropped += 1
+            return False
+        self._has_waiting.set()
+        return True
+
+    def on(self, topic: str, handler: Handler) -> None:
+        """See ``Bus``."""
+        self._handlers.setdefault(topic, []).append(handler)
+
+    def on_connect(self, hook: ConnectHook) -> None:
+        """See ``Bus``."""
+        self._hooks.append(hook)
+
+    def statistics(self) -> BusStatistics:
+        """See ``Bus``."""
+        return BusStatistics(
+            is_connected=self.is_connected,
+            published=self._published,
+            received=self._received,
+            dropped=self._dropped,
+            ignored=self._ignored,
+            packets_sent=self._packets_sent,
+            packets_received=self._packets_received,
+            connects=self._connects,
+            waiting=len(self._outgoing),
+            waiting_bytes=self._outgoing.waiting_bytes,
+            last_error=self._last_error,
+        )
+
+    async def check(self) -> None:
+        """Connect once and hang up. A Redis that is merely away passes: it may come back.
+
+        Raises:
+            BusRefused: no waiting will mend it; the text says what to change.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._connect(nursery)
+                nursery.cancel_scope.cancel(reason="checked")
+        except* (RedisError, OSError, BusAway) as error:
+            refusal = redis_link.fatal(_code(error))
+            if refusal is not None:
+                raise refusal from None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """See ``Bus``. Counts as started after the first attempt, whether it worked or not."""
+        is_started = False
+        retry_seconds = self._options.first_retry_seconds
+        while True:
+            connects = self._connects
+            try:
+                async with trio.open_nursery() as nursery:
+                    connection = await self._connect(nursery)
+                    await self._subscribe(connection)
+                    self._note_connected(connection)
+                    if not is_started:
+                        task_status.started()
+                        is_started = True
+                    self._serve(connection, nursery)
+            except* (RedisError, OSError, BusAway) as error:
+                self._note_away(_code(error))
+            finally:
+                self._connection = None
+                self._dropped += self._outgoing.clear()
+            if not is_started:
+                task_status.started()
+                is_started = True
+            if self._connects > connects:
+                retry_seconds = self._options.first_retry_seconds
+            await trio.sleep(retry_seconds * random.uniform(0.7, 1.3))
+            retry_seconds = min(2 * retry_seconds, self._options.last_retry_seconds)
+
+    async def live_nodes(self) -> frozenset[str]:
+        """See ``Bus``."""
+        answer = await self._ask(b"SMEMBERS", self._key("nodes"))
+        assert isinstance(answer, (set, list, tuple))
+        known = sorted(_text(each) for each in answer)
+        if not known:
+            return frozenset({self._node_id})
+        alive = await self._ask(b"MGET", *(self._key("node", node) for node in known))
+        assert isinstance(alive, list)
+        gone = [node for node, sign in zip(known, alive, strict=True) if sign is None]
+        if gone:
+            await self._ask(b"SREM", self._key("nodes"), *gone)
+        return frozenset(known).difference(gone) | {self._node_id}
+
+    async def add_members(self, name: str, members: Collection[int]) -> None:
+        """See ``Bus``."""
+        self._sets.add(name)
+        key = self._key("set", self._node_id, name)
+        for chunk in _chunks(members):
+            await self._ask(b"SADD", key, *chunk)
+        await self._ask(b"PEXPIRE", key, self._expiry_ms)
+
+    async def remove_members(self, name: str, members: Collection[int]) -> None:
+        """See ``Bus``."""
+        for chunk in _chunks(members):
+            await self._ask(b"SREM", self._key("set", self._node_id, name), *chunk)
+
+    async def replace_members(self, name: str, members: Collection[int]) -> None:
+        """See ``Bus``."""
+        await self._ask(b"DEL", self._key("set", self._node_id, name))
+        await self.add_members(name, members)
+
+    async def members_of(self, node_id: str, name: str) -> frozenset[int]:
+        """See ``Bus``."""
+        answer = await self._ask(b"SMEMBERS", self._key("set", node_id, name))
+        assert isinstance(answer, (set, list, tuple))
+        return frozenset(int(_text(each)) for each in answer)
+
+    # -- one connection's life
+
+    async def _connect(self, nursery: trio.Nursery) -> RedisLink:
+        link: RedisLink | None = None
+        with trio.move_on_after(self._options.connect_seconds):
+            link = await self._address.open()
+            await nursery.start(self._hold, link)
+        if link is None or not link.usable:
+            raise BusAway(redis_link.SILENT)
+        return link
+
+    async def _hold(self, connection: RedisLink, *, task_status: trio.TaskStatus[None]) -> None:
+        """Run the connection; its end is the end of everything that uses it."""
+        try:
+            await connection.run(task_status=task_status)
+        except (AssertionError, ValueError, TypeError, KeyError) as error:
+            raise BusAway(redis_link.fault_code(error)) from error
+        raise BusAway(redis_link.LOST)
+
+    async def _subscribe(self, connection: RedisLink) -> None:
+        """Wait until the subscription stands: what comes before is not heard."""
+        connection.send_command(b"SUBSCRIBE", self._channel)
+        with trio.move_on_after(self._options.answer_seconds):
+            async with aclosing(connection.push_messages) as messages:
+                async for message in messages:
+                    if _text(message[0]) == "subscribe":
+                        return
+        with trio.move_on_after(0):
+            # A refusal belongs to no request of ours.
+            async with aclosing(connection.streamed_messages) as answers:
+                async for answer in answers:
+                    if isinstance(answer, BaseException):
+                        raise BusAway(redis_link.fault_code(answer))
+        raise BusAway(redis_link.SILENT)
+
+    def _serve(self, connection: RedisLink, nursery: trio.Nursery) -> None:
+        nursery.start_soon(self._hear, connection)
+        nursery.start_soon(self._ask_for_life, connection)
+        nursery.start_soon(self._send, connection)
+        nursery.start_soon(self._stay_known)
+        nursery.start_soon(self._greet)
+
+    async def _hear(self, connection: RedisLink) -> None:
+        async with aclosing(connection.push_messages) as messages:
+            async for message in messages:
+                if _text(message[0]) == "message" and isinstance(message[2], bytes):
+                    self._take(message[2])
+
+    def _take(self, packet: bytes) -> None:
+        try:
+            sender, entries = decode_packet(packet)
+        except BadPacket:
+            self._ignored += 1
+            return
+        if sender == self._node_id:
+            return
+        self._packets_received += 1
+        self._received += len(entries)
+        for topic, payload in entries:
+            for handler in self._handlers.get(topic, ()):
+                handler(sender, payload)
+
+    async def _ask_for_life(self, connection: RedisLink) -> None:
+        while True:
+            with trio.move_on_after(self._options.answer_seconds) as patience:
+                await connection.create_request(b"PING")
+            if patience.cancelled_caught:
+                raise BusAway(redis_link.SILENT)
+            await trio.sleep(self._options.ping_seconds)
+
+    async def _send(self, connection: RedisLink) -> None:
+        while True:
+            await self._has_waiting.wait()
+            entries = self._outgoing.take()
+            if not entries:
+                self._has_waiting = trio.Event()
+                continue
+            packet = encode_packet(self._node_id, entries)
+            is_sent = False
+            try:
+                is_sent = await self._publish_packet(connection, packet)
+            finally:
+                if is_sent:
+                    self._packets_sent += 1
+                    self._published += len(entries)
+                else:
+                    self._dropped += len(entries)
+
+    async def _publish_packet(self, connection: RedisLink, packet: bytes) -> bool:
+        try:
+            await connection.create_request(b"PUBLISH", self._channel, packet)
+        except RedisError as error:
+            if not connection.usable:
+                raise
+            self._note_refused(redis_link.fault_code(error))
+            return False
+        return True
+
+    async def _stay_known(self) -> None:
+        """Renew what says that this node lives; a refusal is told, and tried again."""
+        while True:
+            try:
+                await self._renew()
+            except BusAway as error:
+                if self._connection is None:
+                    raise
+                self._note_refused(error.code)
+            await trio.sleep(self._options.heartbeat_seconds)
+
+    async def _renew(self) -> None:
+        expiry = self._expiry_ms
+        await self._ask(b"SET", self._key("node", self._node_id), b"1", b"PX", expiry)
+        await self._ask(b"SADD", self._key("nodes"), self._node_id)
+        for name in tuple(self._sets):
+            await self._ask(b"PEXPIRE", self._key("set", self._node_id, name), expiry)
+
+    async def _greet(self) -> None:
+        for hook in self._hooks:
+            await hook()
+
+    async def _ask(self, command: bytes, *arguments: bytes | str | int) -> ResponseType:
+        connection = self._connection
+        if connection is None or not connection.usable:
+            raise BusAway(self._last_error or redis_link.UNREACHABLE)
+        with trio.move_on_after(2 * self._options.answer_seconds):
+            try:
+                return await connection.create_request(command, *arguments)
+            except RedisError as error:
+                raise BusAway(redis_link.fault_code(error)) from None
+        raise BusAway(redis_link.SILENT)
+
+    @property
+    def _expiry_ms(self) -> int:
+        return int(1000 * self._options.node_expiry_seconds)
+
+    def _key(self, *parts: str) -> str:
+        return ":".join((self._namespace, *parts))
+
+    # -- what is said about it
+
+    def _note_connected(self, connection: RedisLink) -> None:
+        self._connection = connection
+        self._connects += 1
+        self._told = None
+        _log.info("redis_connected", connects=self._connects)
+
+    def _note_away(self, code: str) -> None:
+        self._last_error = code
+        # The same trouble every two seconds is said once.
+        if self._told != code:
+            self._told = code
+            _log.warning("redis_away", code=code)
+
+    def _note_refused(self, code: str) -> None:
+        self._last_error = code
+        if self._told != code:
+            self._told = code
+            _log.warning("redis_refuses", code=code)
+
+
+def _code(error: BaseException) -> str:
+    """Read the code of the failure that began it, out of a group of its consequences."""
+    codes = [
+        each.code if isinstance(each, BusAway) else redis_link.fault_code(each)
+        for each in _leaves(error)
+    ]
+    return next((code for code in codes if code != redis_link.LOST), codes[0])
+
+
+def _leaves(error: BaseException) -> Iterable[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _chunks(members: Collection[int]) -> Iterable[list[int]]:
+    rest = iter(members)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk

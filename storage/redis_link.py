@@ -1,0 +1,215 @@
+"""One connection to Redis, and what can be wrong with it.
+
+coredis' connection class is used as it is; its pool and its pub/sub are not: a subscription that
+loses Redis ends silently there. RESP3 carries commands and subscribed messages over one
+connection, so one liveness check covers both.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import ByteStream
+from coredis import exceptions as redis_errors
+from coredis.connection import BaseConnection, TCPLocation
+
+from storage.bus import BusRefused
+
+# It logs whole tracebacks of failures that are told here in one line.
+logging.getLogger("coredis").addHandler(logging.NullHandler())
+logging.getLogger("coredis").propagate = False
+
+DEFAULT_PORT: Final = 6379
+
+UNREACHABLE: Final = "redis_unreachable"
+SILENT: Final = "redis_silent"
+LOST: Final = "redis_lost"
+WRONG_PASSWORD: Final = "redis_wrong_password"
+PASSWORD_NEEDED: Final = "redis_password_needed"
+NOT_REDIS: Final = "redis_not_redis"
+TOO_OLD: Final = "redis_too_old"
+TLS_FAILED: Final = "redis_tls_failed"
+READ_ONLY: Final = "redis_read_only"
+OUT_OF_MEMORY: Final = "redis_out_of_memory"
+LOADING: Final = "redis_loading"
+PROTECTED: Final = "redis_protected_mode"
+NOT_PERMITTED: Final = "redis_not_permitted"
+TOO_MANY_CLIENTS: Final = "redis_too_many_clients"
+REFUSED: Final = "redis_refused"
+
+FATAL: Final = {
+    WRONG_PASSWORD: "REDIS_URL: Redis refuses this user name or password.",
+    PASSWORD_NEEDED: "REDIS_URL: Redis asks for a password: redis://:password@host:6379/0",
+    NOT_REDIS: "REDIS_URL: what answers there is no Redis.",
+    TOO_OLD: "REDIS_URL: this Redis is too old; version 6 or later is needed.",
+    PROTECTED: "REDIS_URL: Redis is in protected mode and answers its own machine only."
+    " Give it a password.",
+    TLS_FAILED: "REDIS_URL: the TLS handshake failed. rediss:// needs a Redis with TLS and a"
+    " certificate this machine trusts; ?ssl_cert_reqs=none skips the check.",
+}
+"""What no waiting mends; said at the start."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RedisAddress:
+    """Where Redis is and how to log in, taken from a URL. Never shown: it holds a password."""
+
+    host: str
+    port: int
+    socket_path: str | None
+    database: int
+    username: str | None
+    password: str | None
+    tls: ssl.SSLContext | None
+
+    @classmethod
+    def parse(cls, url: str) -> RedisAddress:
+        """Read ``redis://``, ``rediss://`` and ``unix://`` URLs.
+
+        Raises:
+            ValueError: no such URL; the text does not quote it.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port or DEFAULT_PORT
+        except ValueError:
+            raise ValueError("give a Redis address: redis://:password@host:6379/0") from None
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("a Redis address starts with redis://, rediss:// or unix://")
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        socket_path = unquote(parts.path) if parts.scheme == "unix" else None
+        return cls(
+            host=parts.hostname or "localhost",
+            port=port,
+            socket_path=socket_path,
+            database=_database(parts, query.get("db")),
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            tls=_tls(query) if parts.scheme == "rediss" else None,
+        )
+
+    async def open(self) -> RedisLink:
+        """Connect, without a word of Redis yet.
+
+        Raises:
+            OSError: nobody is there, or no TLS.
+        """
+        stream: ByteStream
+        if self.socket_path is not None:
+            stream = await anyio.connect_unix(self.socket_path)
+        elif self.tls is not None:
+            stream = await anyio.connect_tcp(
+                self.host, self.port, ssl_context=self.tls, tls_standard_compatible=False
+            )
+        else:
+            stream = await anyio.connect_tcp(self.host, self.port)
+        return RedisLink(stream, self)
+
+
+class RedisLink(BaseConnection):
+    """coredis' connection over a stream that is open already; runs once."""
+
+    def __init__(self, stream: ByteStream, address: RedisAddress) -> None:
+        super().__init__(
+            TCPLocation(address.host, address.port),
+            username=address.username,
+            password=address.password,
+            db=address.database,
+        )
+        self._opened = stream
+
+    async def _connect(self) -> ByteStream:
+        await anyio.lowlevel.checkpoint()
+        return self._opened
+
+    def describe(self) -> str:
+        """Name it in coredis' own messages."""
+        return "RedisLink"
+
+
+def _database(parts: SplitResult, asked: str | None) -> int:
+    name = asked if asked is not None else ("" if parts.scheme == "unix" else parts.path.strip("/"))
+    if name and not name.isdecimal():
+        raise ValueError("the path of a Redis address is the number of a database")
+    return int(name or 0)
+
+
+def _tls(query: dict[str, str]) -> ssl.SSLContext:
+    """Check the certificate unless told not to, as hosted Redis with its own ones needs."""
+    context = ssl.create_default_context(cafile=query.get("ssl_ca_certs"))
+    if query.get("ssl_cert_reqs") == "none":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def fault_code(error: BaseException) -> str:
+    """Find the stable code for whatever a connection raised."""
+    known = [code for each in _causes(error) if (code := _code_of(each)) is not None]
+    # Why it was lost says more than that it was.
+    return next((code for code in known if code != LOST), known[0] if known else LOST)
+
+
+def fatal(code: str) -> BusRefused | None:
+    """Give the refusal for a code that no waiting mends; None for the others."""
+    text = FATAL.get(code)
+    return None if text is None else BusRefused(code, text)
+
+
+_BY_CLASS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (redis_errors.AuthenticationFailureError, WRONG_PASSWORD),
+    (redis_errors.AuthenticationRequiredError, PASSWORD_NEEDED),
+    (redis_errors.AuthorizationError, NOT_PERMITTED),
+    (redis_errors.ReadOnlyError, READ_ONLY),
+    (redis_errors.BusyLoadingError, LOADING),
+    (redis_errors.UnknownCommandError, TOO_OLD),
+    (redis_errors.InvalidResponse, NOT_REDIS),
+    (redis_errors.ProtocolError, TOO_OLD),
+)
+_BY_TEXT: Final = (
+    ("running in protected mode", PROTECTED),
+    ("max number of clients", TOO_MANY_CLIENTS),
+    ("oom command not allowed", OUT_OF_MEMORY),
+    ("without any password configured", WRONG_PASSWORD),
+)
+
+
+def _code_of(error: BaseException) -> str | None:
+    text = str(error).lower()
+    for words, code in _BY_TEXT:
+        if words in text:
+            return code
+    for error_class, code in _BY_CLASS:
+        if isinstance(error, error_class):
+            return code
+    if isinstance(error, ssl.SSLError):
+        return TLS_FAILED
+    if isinstance(error, TimeoutError):
+        return SILENT
+    if isinstance(error, redis_errors.ConnectionError):
+        return LOST
+    if isinstance(error, redis_errors.ResponseError):
+        return REFUSED
+    if isinstance(error, OSError):
+        return UNREACHABLE
+    if isinstance(error, AssertionError | ValueError | TypeError | KeyError):
+        # The handshake's answer could not be read.
+        return NOT_REDIS
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+        return
+    yield error
+    if error.__cause__ is not None:
+        yield from _causes(error.__cause__)

@@ -1,0 +1,263 @@
+"""The bus over a real Redis that is stopped, silenced, emptied, or says no."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from storage.bus import BusRefused
+from storage.bus_packet import encode_packet
+from storage.bus_redis import RedisBus, RedisOptions
+from tests.helpers.redis import RedisServer, free_port, running_redis
+
+QUICK = RedisOptions(
+    connect_seconds=1.0,
+    ping_seconds=0.1,
+    answer_seconds=0.3,
+    heartbeat_seconds=0.1,
+    node_expiry_seconds=0.5,
+    last_retry_seconds=0.1,
+)
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with running_redis() as server:
+        yield server
+
+
+def make_bus(url: str, namespace: str = "aeon:test") -> RedisBus:
+    return RedisBus(url, namespace=namespace, options=QUICK)
+
+
+@asynccontextmanager
+async def running(*buses: RedisBus) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        for bus in buses:
+            await nursery.start(bus.run)
+        with trio.fail_after(15):
+            yield
+        nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - another process changes it
+        await trio.sleep(0.005)
+
+
+async def until_nodes(bus: RedisBus, *others: RedisBus) -> None:
+    wanted = {each.node_id for each in (bus, *others)}
+    while await bus.live_nodes() != wanted:  # noqa: ASYNC110 - another process changes it
+        await trio.sleep(0.01)
+
+
+async def is_heard(sender: RedisBus, heard: list[bytes], payload: bytes) -> None:
+    assert sender.publish("t", payload)
+    await until(lambda: heard[-1:] == [payload])
+
+
+def pair(server: RedisServer) -> tuple[RedisBus, RedisBus, list[bytes]]:
+    a, b = make_bus(server.url), make_bus(server.url)
+    heard: list[bytes] = []
+    b.on("t", lambda _sender, payload: heard.append(payload))
+    return a, b, heard
+
+
+async def test_it_heals_after_a_restart(server: RedisServer) -> None:
+    a, b, heard = pair(server)
+    greeted: list[int] = []
+
+    async def greet() -> None:
+        greeted.append(b.statistics().connects)
+
+    b.on_connect(greet)
+    async with running(a, b):
+        await is_heard(a, heard, b"before")
+        server.stop()
+        await until(lambda: not a.is_connected and not b.is_connected)
+        assert not a.publish("t", b"lost")
+        server.start()
+        await until(lambda: a.is_connected and b.is_connected)
+        await is_heard(a, heard, b"after")
+        assert heard == [b"before", b"after"]
+        assert greeted == [1, 2]
+        assert a.statistics().reconnects == 1
+        assert a.statistics().dropped == 1
+
+
+async def test_silence_is_noticed_and_healed(server: RedisServer) -> None:
+    a, b, heard = pair(server)
+    async with running(a, b):
+        server.pause()
+        await until(lambda: not a.is_connected and not b.is_connected)
+        assert a.statistics().last_error == "redis_silent"
+        server.resume()
+        await until(lambda: a.is_connected and b.is_connected)
+        await is_heard(a, heard, b"after")
+
+
+def test_silence_is_noticed_within_two_seconds_unless_told_otherwise() -> None:
+    options = RedisOptions()
+    assert options.ping_seconds + options.answer_seconds < 2.0
+
+
+async def test_an_emptied_redis_changes_nothing_for_long(server: RedisServer) -> None:
+    a, b, heard = pair(server)
+    async with running(a, b):
+        await is_heard(a, heard, b"1")
+        server.flush()
+        await is_heard(a, heard, b"2")
+        await until_nodes(a, b)
+
+
+async def test_a_dead_node_and_its_sets_are_forgotten(server: RedisServer) -> None:
+    a, b, _ = pair(server)
+    async with running(a):
+        async with running(b):
+            await b.add_members("online", [1, 2])
+            await until_nodes(a, b)
+            await trio.sleep(2 * QUICK.node_expiry_seconds)
+            assert await a.members_of(b.node_id, "online") == {1, 2}
+        await until_nodes(a)
+        assert await a.members_of(b.node_id, "online") == frozenset()
+
+
+async def test_two_deployments_never_meet(server: RedisServer) -> None:
+    a, b = make_bus(server.url, "aeon:one"), make_bus(server.url, "aeon:two")
+    heard: list[bytes] = []
+    b.on("t", lambda _sender, payload: heard.append(payload))
+    async with running(a, b):
+        a.publish("t", b"x")
+        await until(lambda: a.statistics().published == 1)
+        await b.add_members("online", [1])
+        assert await a.live_nodes() == {a.node_id}
+        assert await a.members_of(b.node_id, "online") == frozenset()
+        keys = server.command("KEYS", "*")
+        assert keys.count(b"aeon:") == keys.count(b"aeon:one:") + keys.count(b"aeon:two:")
+    assert heard == []
+
+
+async def test_foreign_packets_are_counted_and_ignored(server: RedisServer) -> None:
+    a, _, _ = pair(server)
+    heard: list[bytes] = []
+    a.on("t", lambda _sender, payload: heard.append(payload))
+    newer = b"\x09" + encode_packet("00" * 8, [("t", b"x")])[1:]
+    async with running(a):
+        server.command("PUBLISH", "aeon:test:bus", "rubbish")
+        server.command("PUBLISH", "aeon:test:bus", newer.hex())
+        await until(lambda: a.statistics().ignored == 2)
+    assert heard == []
+
+
+async def test_a_wrong_password_is_refused_at_the_start() -> None:
+    with running_redis("--requirepass", "right") as server:
+        for password, code in (("", "redis_password_needed"), (":wrong@", "redis_wrong_password")):
+            url = server.url.replace("redis://", f"redis://{password}")
+            with capture_logs() as logs, pytest.raises(BusRefused) as caught:
+                await make_bus(url).check()
+            assert caught.value.code == code
+            assert "wrong@" not in str(caught.value)
+            assert "wrong@" not in str(logs)
+        bus = make_bus(server.url.replace("redis://", "redis://:right@"))
+        await bus.check()
+        async with running(bus):
+            assert bus.is_connected
+
+
+async def test_a_password_that_became_wrong_is_told_once_and_retried() -> None:
+    with running_redis("--requirepass", "right") as server:
+        bus = make_bus(server.url.replace("redis://", "redis://:wrong@"))
+        with capture_logs() as logs:
+            async with running(bus):
+                assert not bus.is_connected
+                assert bus.statistics().last_error == "redis_wrong_password"
+                await trio.sleep(0.5)
+        assert [log["code"] for log in logs] == ["redis_wrong_password"]
+        assert "wrong@" not in str(logs)
+
+
+async def serve_words(words: bytes, task_status: trio.TaskStatus[int]) -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(words)
+            await stream.receive_some()
+
+    async with trio.open_nursery() as nursery:
+        serve = partial(trio.serve_tcp, answer, 0, host="127.0.0.1")
+        [listener] = await nursery.start(serve)
+        task_status.started(listener.socket.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "redis_not_redis"),
+        (b"+OK\r\n", "redis_not_redis"),
+        (b"-ERR unknown command 'HELLO', with args beginning with: '3'\r\n", "redis_too_old"),
+        (b"-DENIED Redis is running in protected mode because\r\n", "redis_protected_mode"),
+    ],
+)
+async def test_what_is_no_usable_redis_is_refused_at_the_start(words: bytes, code: str) -> None:
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(serve_words, words)
+        with pytest.raises(BusRefused) as caught:
+            await make_bus(f"redis://:secret@127.0.0.1:{port}/0").check()
+        assert caught.value.code == code
+        assert "secret" not in str(caught.value)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (b"-LOADING Redis is loading the dataset in memory\r\n", "redis_loading"),
+        (b"-ERR max number of clients reached\r\n", "redis_too_many_clients"),
+    ],
+)
+async def test_what_passes_is_waited_for(words: bytes, code: str) -> None:
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(serve_words, words)
+        bus = make_bus(f"redis://127.0.0.1:{port}/0")
+        await bus.check()
+        async with running(bus):
+            assert bus.statistics().last_error == code
+        nursery.cancel_scope.cancel()
+
+
+async def test_nobody_there_is_waited_for() -> None:
+    bus = make_bus(f"redis://127.0.0.1:{free_port()}/0")
+    await bus.check()
+    async with running(bus):
+        assert not bus.is_connected
+        assert bus.statistics().last_error == "redis_unreachable"
+
+
+@pytest.mark.parametrize(
+    ("command", "undo", "code"),
+    [
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "redis_read_only"),
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "redis_out_of_memory"),
+    ],
+)
+async def test_events_pass_a_redis_that_refuses_to_write(
+    server: RedisServer, command: str, undo: str, code: str
+) -> None:
+    a, b, heard = pair(server)
+    async with running(a, b):
+        assert b"OK" in server.command(*command.split())
+        await until(lambda: a.statistics().last_error == code)
+        await is_heard(a, heard, b"still")
+        assert b"OK" in server.command(*undo.split())
+        await until_nodes(a, b)
+
+
+@pytest.mark.parametrize("url", ["http://h", "redis://h:99999/0", "redis://h:x/0", "redis://h/db"])
+def test_a_url_that_is_none(url: str) -> None:
+    with pytest.raises(ValueError, match="Redis address"):
+        make_bus(url)
