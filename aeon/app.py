@@ -12,6 +12,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from aeon import metrics, ws
+from aeon.admin import dashboard
 from aeon.api import docs
 from aeon.api.cors import add_cors
 from aeon.api.dispatch import BODY_TIMEOUT_SECONDS, JSON, VARY, failure, view
@@ -47,6 +48,7 @@ def create_app(services: Services) -> QuartTrio:
         )
     app.register_blueprint(media_blueprint(services))
     docs.register(app, services)
+    dashboard.register(app)
     ws.register(app, services)
     _add_common_parts(app, services)
     # Under Aeon's own server it steps aside; any other ASGI server gets its transport from it.

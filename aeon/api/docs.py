@@ -6,21 +6,15 @@ security policy allows none.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-from dataclasses import dataclass
-from functools import lru_cache
 from html import escape
-from importlib.resources import files
 from typing import Final
 
 import orjson
 from quart import Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import NotFound
 
+from aeon.api.assets import Assets, cached, etag_of
 from aeon.api.openapi import describe_api
-from aeon.api.route import is_match
 from aeon.api.routes import ROUTES
 from aeon.services import Services
 from aeon.version import VERSION
@@ -41,18 +35,12 @@ PAGE_CONTENT_SECURITY_POLICY: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Asset:
-    content: bytes
-    zipped: bytes
-    etag: str
-
-
 def register(app: QuartTrio, services: Services) -> None:
     """Serve the pages."""
     name = services.settings.app_name
     description = orjson.dumps(describe_api(ROUTES, title=name))
-    described_as = _etag(description)
+    described_as = etag_of(description)
+    assets = Assets("docs", ASSETS, cache_control="public, max-age=3600")
 
     @app.get("/")
     async def front_page() -> Response:
@@ -66,7 +54,7 @@ def register(app: QuartTrio, services: Services) -> None:
 
     @app.get("/openapi.json")
     async def openapi() -> Response:
-        return _cached(description, "application/json", described_as, "no-cache")
+        return cached(description, "application/json", described_as, "no-cache")
 
     @app.get("/docs", strict_slashes=False)
     async def swagger() -> Response:
@@ -78,11 +66,11 @@ def register(app: QuartTrio, services: Services) -> None:
 
     @app.get("/favicon.ico")
     async def icon() -> Response:
-        return _asset_response("icon.svg")
+        return assets.respond("icon.svg")
 
     @app.get(f"{STATIC_PATH}<name>")
     async def static_file(name: str) -> Response:
-        return _asset_response(name)
+        return assets.respond(name)
 
 
 def _wants_html() -> bool:
@@ -96,39 +84,6 @@ def _page(html: str) -> Response:
     response.headers["Cache-Control"] = "no-cache"
     response.headers["Vary"] = "Accept, Origin"
     return response
-
-
-def _asset_response(name: str) -> Response:
-    if name not in ASSETS:
-        raise NotFound
-    asset = _load(name)
-    is_zipped = request.accept_encodings.quality("gzip") > 0
-    content = asset.zipped if is_zipped else asset.content
-    response = _cached(content, ASSETS[name], asset.etag, "public, max-age=3600")
-    response.headers["Vary"] = "Accept-Encoding, Origin"
-    if is_zipped and response.status_code == 200:
-        response.headers["Content-Encoding"] = "gzip"
-    return response
-
-
-def _cached(content: bytes, content_type: str, etag: str, cache_control: str) -> Response:
-    if is_match(request.headers.get("If-None-Match"), etag):
-        response = Response(b"", 304)
-    else:
-        response = Response(content, content_type=content_type)
-    response.headers["ETag"] = etag
-    response.headers["Cache-Control"] = cache_control
-    return response
-
-
-@lru_cache(maxsize=len(ASSETS))
-def _load(name: str) -> _Asset:
-    content = files("aeon").joinpath("static", "docs", name).read_bytes()
-    return _Asset(content, gzip.compress(content, 6), _etag(content))
-
-
-def _etag(content: bytes) -> str:
-    return f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
 
 
 def _viewer(title: str, kind: str, script: str, style: str) -> str:
@@ -169,6 +124,7 @@ def _front_page(name: str) -> str:
 <a href="/docs">Try the API</a>
 <a href="/redoc">Read the API reference</a>
 <a href="/openapi.json">OpenAPI description</a>
+<a href="/admin">For operators</a>
 <a href="/api/v1/health">Health</a>
 </nav>
 <p class="note">People log in with the init data that Telegram signs for them; there is nothing
