@@ -13,7 +13,7 @@ import trio
 
 from aeon.supervise.orders import Orders
 
-MODULE: Final = "aeon.supervise.worker"
+WORKER_MODULE: Final = "aeon.supervise.worker"
 
 
 class WorkerProcess:
@@ -31,14 +31,14 @@ class WorkerProcess:
         self._has_been_ready = False
 
     @classmethod
-    async def start(cls, make_orders: Callable[[int], Orders]) -> WorkerProcess:
+    async def start(cls, module: str, make_orders: Callable[[int], Orders]) -> WorkerProcess:
         """Start one; ``make_orders`` gets the descriptor on which it is to say that it listens."""
         ours, theirs = os.pipe()
         stream = trio.lowlevel.FdStream(ours)
         try:
             orders = make_orders(theirs)
             process = await trio.lowlevel.open_process(
-                [sys.executable, "-m", MODULE, orders.to_argument()],
+                [sys.executable, "-m", module, orders.to_argument()],
                 pass_fds=orders.descriptors,
                 # A terminal's Ctrl-C is for the supervisor; it then tells the workers.
                 start_new_session=True,

@@ -16,7 +16,7 @@ import trio
 from aeon.net.turns import ABSENT, Table, create_table
 from aeon.supervise.backoff import RestartPolicy, Restarts
 from aeon.supervise.orders import Orders
-from aeon.supervise.process import WorkerProcess
+from aeon.supervise.process import WORKER_MODULE, WorkerProcess
 
 START_SECONDS: Final = 90.0
 """Until a worker has to listen: the database may be recovering."""
@@ -53,6 +53,8 @@ class Plan:
     insecure_sockets: tuple[int, ...]
     shutdown_seconds: float
     policy: RestartPolicy = field(default_factory=RestartPolicy)
+    module: str = WORKER_MODULE
+    """What a worker runs."""
 
 
 @dataclass(slots=True)
@@ -133,7 +135,9 @@ class Supervisor:
         async with self._spawning:
             if self._stop.is_set():
                 return None
-            worker = await WorkerProcess.start(lambda ready: self._orders(number, ready))
+            worker = await WorkerProcess.start(
+                self._plan.module, lambda ready: self._orders(number, ready)
+            )
             self._processes.add(worker)
         if await worker.wait_ready(START_SECONDS):
             self._has_served = True

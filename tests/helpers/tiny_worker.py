@@ -1,0 +1,39 @@
+"""A worker that serves nothing and does as it is told by files in its directory.
+
+``crash``: it ends at once. ``refuse``: with the status of a refusal. ``stubborn``: it ignores
+SIGTERM. Each of them may be named for one worker only: ``crash-2``.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from aeon.supervise.orders import Orders
+
+
+def main() -> None:
+    orders = Orders.from_arguments(sys.argv[1:])
+
+    def told(word: str) -> bool:
+        return Path(word).exists() or Path(f"{word}-{orders.number}").exists()
+
+    if told("refuse"):
+        raise SystemExit(2)
+    if told("crash"):
+        with Path("crashed").open("a") as crashed:
+            crashed.write("x")
+        raise SystemExit(70)
+    is_stubborn = told("stubborn")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if is_stubborn else lambda *_: sys.exit(0))
+    with Path("started").open("a") as started:
+        started.write(f"{orders.number} {os.getpid()}\n")
+    os.write(orders.ready, b"ready\n")
+    os.close(orders.ready)
+    while True:
+        time.sleep(60)  # noqa: TID251 - it is no Trio program
+
+
+if __name__ == "__main__":
+    main()

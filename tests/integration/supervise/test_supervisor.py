@@ -1,0 +1,204 @@
+"""The supervisor over real processes that serve nothing, so that every way to fail is quick."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+
+from aeon.supervise.backoff import RestartPolicy
+from aeon.supervise.supervisor import ExitStatus, Plan, State, Supervisor
+
+QUICK = RestartPolicy(first_seconds=0.01, longest_seconds=0.02, max_restarts=2, window_seconds=60.0)
+PATIENCE_SECONDS = 20.0
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass
+class Watched:
+    """A supervisor under test, and what it said of itself."""
+
+    directory: Path
+    states: list[State]
+    changed: trio.Event
+    result: ExitStatus | None = None
+
+    def started(self) -> list[tuple[int, int]]:
+        """Number and pid of each worker that became ready, in this order."""
+        with suppress(FileNotFoundError):
+            lines = (self.directory / "started").read_text().splitlines()
+            return [(int(one.split()[0]), int(one.split()[1])) for one in lines]
+        return []
+
+    def tell(self, word: str) -> None:
+        (self.directory / word).touch()
+
+    def untell(self, word: str) -> None:
+        (self.directory / word).unlink()
+
+    async def state(self, wanted: State, times: int = 1) -> None:
+        with trio.fail_after(PATIENCE_SECONDS):
+            while self.states.count(wanted) < times:
+                await self.changed.wait()
+
+    async def start_number(self, count: int) -> None:
+        """Wait until that many workers have been started in all."""
+        with trio.fail_after(PATIENCE_SECONDS):
+            while len(self.started()) < count:  # noqa: ASYNC110 - it is in another process
+                await trio.sleep(0.01)
+
+    async def crash_number(self, count: int) -> None:
+        """Wait until that many workers have crashed."""
+        crashed = self.directory / "crashed"
+        with trio.fail_after(PATIENCE_SECONDS):
+            while not crashed.exists() or len(crashed.read_text()) < count:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
+
+@asynccontextmanager
+async def supervising(
+    directory: Path, *, workers: int = 2, shutdown_seconds: float = 5.0
+) -> AsyncIterator[Watched]:
+    plan = Plan(
+        workers=workers,
+        host="127.0.0.1",
+        port=0,
+        sockets=(),
+        insecure_sockets=(),
+        shutdown_seconds=shutdown_seconds,
+        policy=QUICK,
+        module="tests.helpers.tiny_worker",
+    )
+    watched = Watched(directory, [], trio.Event())
+
+    def on_state(state: State) -> None:
+        watched.states.append(state)
+        changed, watched.changed = watched.changed, trio.Event()
+        changed.set()
+
+    async def run() -> None:
+        watched.result = await Supervisor(plan, on_state).run()
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run)
+            yield watched
+    assert [pid for _, pid in watched.started() if _is_alive(pid)] == []
+
+
+def _is_alive(pid: int) -> bool:
+    """Also true of a zombie."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return tmp_path
+
+
+def signal_us(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+async def test_sigterm_lets_all_go(directory: Path) -> None:
+    async with supervising(directory) as watched:
+        await watched.state("ready")
+        signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.DRAINED
+    assert watched.states == ["ready", "stopping"]
+
+
+async def test_a_dead_worker_comes_back_and_the_other_stays(directory: Path) -> None:
+    async with supervising(directory) as watched:
+        await watched.state("ready")
+        (victim, pid), (other, other_pid) = watched.started()
+        os.kill(pid, signal.SIGKILL)
+        await watched.start_number(3)
+        assert watched.started()[2][0] == victim
+        assert _is_alive(other_pid), other
+        signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.DRAINED
+
+
+async def test_a_crash_loop_of_all_gives_up(directory: Path) -> None:
+    (directory / "crash").touch()
+    async with supervising(directory) as watched:
+        pass
+    assert watched.result == ExitStatus.GAVE_UP
+    assert "ready" not in watched.states
+
+
+async def test_a_crash_loop_of_one_leaves_the_others(directory: Path) -> None:
+    async with supervising(directory) as watched:
+        await watched.state("ready")
+        pids = dict(watched.started())
+        watched.tell("crash-2")
+        os.kill(pids[2], signal.SIGKILL)
+        await watched.crash_number(2 * QUICK.max_restarts)
+        assert watched.result is None
+        assert _is_alive(pids[1])
+        watched.untell("crash-2")
+        await watched.start_number(3)
+        signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.DRAINED
+
+
+async def test_a_refused_first_start_is_not_tried_again(directory: Path) -> None:
+    (directory / "refuse").touch()
+    async with supervising(directory, workers=1) as watched:
+        pass
+    assert watched.result == ExitStatus.REFUSED
+
+
+async def test_sighup_replaces_one_by_one(directory: Path) -> None:
+    async with supervising(directory) as watched:
+        await watched.state("ready")
+        before = dict(watched.started())
+        signal_us(signal.SIGHUP)
+        await watched.state("ready", times=2)
+        after = dict(watched.started()[2:])
+        assert list(after) == [1, 2]
+        assert not [pid for pid in before.values() if _is_alive(pid)]
+        assert all(_is_alive(pid) for pid in after.values())
+        signal_us(signal.SIGTERM)
+    assert watched.states == ["ready", "reloading", "ready", "stopping"]
+
+
+async def test_without_a_successor_the_worker_stays(directory: Path) -> None:
+    async with supervising(directory) as watched:
+        await watched.state("ready")
+        watched.tell("refuse")
+        signal_us(signal.SIGHUP)
+        await watched.state("ready", times=2)
+        assert len(watched.started()) == 2
+        assert all(_is_alive(pid) for _, pid in watched.started())
+        signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.DRAINED
+
+
+async def test_who_does_not_go_in_time_is_killed(directory: Path) -> None:
+    (directory / "stubborn-1").touch()
+    async with supervising(directory, shutdown_seconds=0.2) as watched:
+        await watched.state("ready")
+        signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.CUT_SHORT
+
+
+async def test_a_second_signal_kills(directory: Path) -> None:
+    (directory / "stubborn").touch()
+    async with supervising(directory, shutdown_seconds=1000.0) as watched:
+        await watched.state("ready")
+        signal_us(signal.SIGTERM)
+        await watched.state("stopping")
+        signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.CUT_SHORT
