@@ -25,7 +25,8 @@ from actors.runtime import ActorSystem
 from actors.services import Endless, Writing
 from actors.system import ActorLimits, register_kinds
 from actors.user.ports import UserPorts
-from actors.user.presence import Presence
+from actors.user.presence import MAX_MEMBERS_TOLD, Presence
+from aeon import garbage
 from aeon.app import create_app
 from aeon.binding import server_config
 from aeon.config import Settings
@@ -124,6 +125,7 @@ async def run_node(
     A worker of several brings the ``config`` of the sockets it was given, and its ``turns``.
     """
     async with open_services(settings) as services:
+        garbage.settle()
         await serve_node(services, stop, config=config, turns=turns, task_status=task_status)
 
 

@@ -72,10 +72,17 @@ async def make_places(database: Database, people: People, count: int) -> list[Pl
 
 
 async def group_commit(
-    database: Database, places: Sequence[Place], seconds: float, *, max_batch_commands: int = 500
+    database: Database, places: Sequence[Place], seconds: float, **options: int
 ) -> Writing:
-    """All places write at once through one ``GroupWriter``, each waiting for its own commit."""
-    writer = GroupWriter(database, decide, max_batch_commands=max_batch_commands)
+    """All places write at once through one ``GroupWriter``, each waiting for its own commit.
+
+    Args:
+        database: with a connection for each lane.
+        places: who writes where.
+        seconds: for how long.
+        options: the writer's; its defaults are what a node runs with.
+    """
+    writer = GroupWriter(database, decide, **options)
 
     async def send(place: Place) -> None:
         command = SendMessage(
