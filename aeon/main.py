@@ -25,7 +25,7 @@ from actors.runtime import ActorSystem
 from actors.services import Endless, Writing
 from actors.system import ActorLimits, register_kinds
 from actors.user.ports import UserPorts
-from actors.user.presence import MAX_MEMBERS_TOLD, Presence
+from actors.user.presence import Presence
 from aeon import garbage
 from aeon.app import create_app
 from aeon.binding import server_config
