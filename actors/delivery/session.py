@@ -46,13 +46,15 @@ class SessionStatistics:
 class _ChatProgress:
     """What one connection has been sent of one chat."""
 
-    __slots__ = ("held_by", "latest_seen", "ranges")
+    __slots__ = ("held_by", "latest_seen", "ranges", "resumed_to")
 
     def __init__(self) -> None:
         self.ranges: list[tuple[int, int]] = []
         # The newest seq that passed by while the chat was held.
         self.latest_seen = 0
         self.held_by: set[str] = set()
+        # What the client had, or was brought to, at its last resume.
+        self.resumed_to = 0
 
 
 class Session:
@@ -154,6 +156,15 @@ class Session:
         """Newest seq that passed by while the chat was held; 0 when none did."""
         return self._progress(chat_id).latest_seen
 
+    def go_on_after(self, chat_id: ChatId, seq: int) -> None:
+        """Deliver nothing live up to ``seq``: the client has it, whoever sent it.
+
+        A node that lags behind hands out events that another node sent this client before it
+        came here. Replays are not held back: a client may ask for what it had.
+        """
+        progress = self._progress(chat_id)
+        progress.resumed_to = max(progress.resumed_to, seq)
+
     def first_gap_after(self, chat_id: ChatId, cursor: int) -> int:
         """Skip what was sent: the largest seq S >= cursor with all of cursor+1..S sent."""
         for low, high in self._progress(chat_id).ranges:
@@ -212,6 +223,8 @@ class Session:
         progress = self._progress(frame.chat_id)
         if self.hold_all or progress.held_by:
             progress.latest_seen = max(progress.latest_seen, frame.seq)
+            return False
+        if frame.seq <= progress.resumed_to:
             return False
         if progress.ranges and progress.ranges[-1][1] >= frame.seq:
             return False

@@ -84,6 +84,8 @@ class Resume:
                     return
                 too_long = replayed == 0 and page.last_seq - reached > limit
                 if page.too_far or too_long or cursor > page.last_seq:
+                    # What it loads afresh begins with this, at the least.
+                    session.go_on_after(chat_id, page.last_seq)
                     report.resync.append(chat_id)
                     return
                 new = [event for event in page.events if not session.was_sent(chat_id, event.seq)]
@@ -96,6 +98,7 @@ class Resume:
                     reached = session.first_gap_after(chat_id, page.events[-1].seq)
                 await session.wait_drained()
                 if not page.has_more and session.latest_seen(chat_id) <= reached:
+                    session.go_on_after(chat_id, reached)
                     report.chats[chat_id] = (reached, replayed)
                     return
         finally:

@@ -85,6 +85,24 @@ def test_replay_leaves_out_what_went_live_before() -> None:
     assert session.first_gap_after(CHAT, 0) == 5
 
 
+def test_what_the_client_had_when_it_resumed_is_not_sent_again() -> None:
+    session, transport = make()
+    session.go_on_after(CHAT, 5)
+
+    session.deliver([frame(4), frame(5), frame(6)])
+
+    assert transport.payloads == [b"5:6"]
+
+
+def test_a_client_may_ask_again_for_what_it_had() -> None:
+    session, transport = make()
+    session.go_on_after(CHAT, 5)
+
+    session.replay([frame(4), frame(5)])
+
+    assert transport.payloads == [b"5:4", b"5:5"]
+
+
 def test_a_durable_frame_that_does_not_fit_ends_the_session() -> None:
     transport = RecordingTransport(room=1)
     ended: list[CloseReason] = []
