@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from aeon.cli import bench, db, load
+from aeon.cli import bench, db, load, top
 from aeon.cli.faults import teach
 from aeon.version import VERSION
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.add_typer(db.app, name="db")
 app.add_typer(bench.app, name="bench")
 app.add_typer(load.app, name="load")
+app.command()(top.top)
 
 
 @app.command()

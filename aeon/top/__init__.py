@@ -1,0 +1,1 @@
+"""``aeon top``: what a node's actors do, live in a terminal."""
