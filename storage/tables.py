@@ -36,6 +36,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     func,
     text,
 )
@@ -161,6 +162,8 @@ members = Table(
     postgresql_with={"fillfactor": 80},
 )
 Index("ix_members_user_id_chat_id", members.c.user_id, members.c.chat_id)
+# A node looks who came in lately, in case it was not told.
+Index("ix_members_joined_at", members.c.joined_at)
 
 # Stored contents, each once, named by the SHA-256 of its bytes. Who refers to one is found by
 # ``media``'s indexes, so that no counter can drift.
@@ -310,4 +313,13 @@ audit = Table(
     Column("action", String(64), nullable=False),
     Column("target", String(255)),
     Column("data", JSONB),
+)
+
+# One row: nodes that share this database find each other by it, and nobody else.
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("is_this", Boolean, primary_key=True, server_default=text("true")),
+    Column("id", Uuid, nullable=False, server_default=func.gen_random_uuid()),
+    CheckConstraint("is_this", name="is_one"),
 )

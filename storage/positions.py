@@ -1,0 +1,149 @@
+"""How far the logs of chats go, for a node that has to know whether it missed something.
+
+Nothing here is access checked: it serves the node itself, which decides who receives what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    and_,
+    any_,
+    bindparam,
+    column,
+    func,
+    lateral,
+    literal_column,
+    or_,
+    select,
+    true,
+)
+
+from storage.database import Connection
+from storage.event_rows import EVENT_CODES
+from storage.events import ChatCreated, MemberAdded
+from storage.ids import ChatId, Seq, UserId
+from storage.query import Query
+from storage.tables import chats, events, members
+
+_user_ids: Final = bindparam("user_ids", type_=ARRAY(BigInteger))
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Somebody came into a chat with the event ``seq``."""
+
+    chat_id: ChatId
+    user_id: UserId
+    seq: Seq
+    last_seq: Seq
+    """Of the chat, now."""
+
+
+_select_of_users: Final = Query(
+    select(members.c.user_id, chats.c.id, chats.c.last_seq)
+    .join(chats, chats.c.id == members.c.chat_id)
+    .where(members.c.user_id == any_(_user_ids), chats.c.is_active)
+)
+
+
+async def positions_of(
+    conn: Connection, user_ids: Collection[UserId]
+) -> Mapping[UserId, Sequence[tuple[ChatId, Seq]]]:
+    """Read the active chats of these people, each with its newest ``seq``; one query."""
+    found: dict[UserId, list[tuple[ChatId, Seq]]] = {user_id: [] for user_id in user_ids}
+    for user_id, chat_id, last_seq in await conn.fetch_all(
+        _select_of_users, {"user_ids": list(user_ids)}
+    ):
+        found[user_id].append((chat_id, last_seq))
+    return found
+
+
+_known: Final = (
+    func.unnest(
+        bindparam("chat_ids", type_=ARRAY(BigInteger)), bindparam("seqs", type_=ARRAY(BigInteger))
+    )
+    .table_valued(column("chat_id", BigInteger), column("seq", BigInteger), name="known")
+    .render_derived()
+)
+_select_behind: Final = Query(
+    select(chats.c.id, chats.c.last_seq).join(
+        _known, and_(chats.c.id == _known.c.chat_id, chats.c.last_seq > _known.c.seq)
+    )
+)
+
+
+async def find_newer(
+    conn: Connection, known: Sequence[tuple[ChatId, Seq]]
+) -> list[tuple[ChatId, Seq]]:
+    """Name the chats whose log goes further than known, with their newest ``seq``; one query."""
+    rows = await conn.fetch_all(
+        _select_behind,
+        {"chat_ids": [chat_id for chat_id, _ in known], "seqs": [seq for _, seq in known]},
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+_select_now: Final = Query(select(func.now()))
+
+
+def _select_joined() -> Query:
+    entry = lateral(
+        select(events.c.seq)
+        .where(
+            events.c.chat_id == members.c.chat_id,
+            or_(
+                events.c.type == literal_column(str(EVENT_CODES[ChatCreated])),
+                and_(
+                    events.c.type == literal_column(str(EVENT_CODES[MemberAdded])),
+                    events.c.data["user_id"].astext.cast(BigInteger) == members.c.user_id,
+                ),
+            ),
+        )
+        .order_by(events.c.seq.desc())
+        .limit(literal_column("1"))
+        .correlate(members)
+    ).alias("entry")
+    return Query(
+        select(members.c.chat_id, members.c.user_id, entry.c.seq, chats.c.last_seq)
+        .select_from(
+            members.join(chats, and_(chats.c.id == members.c.chat_id, chats.c.is_active)).join(
+                entry, true()
+            )
+        )
+        .where(
+            members.c.joined_at > bindparam("since", type_=DateTime(timezone=True)),
+            members.c.user_id == any_(_user_ids),
+        )
+    )
+
+
+_select_joined_query: Final = _select_joined()
+
+
+async def database_now(conn: Connection) -> datetime:
+    """Read PostgreSQL's clock, the only one that joins are told by."""
+    row = await conn.fetch_one(_select_now)
+    assert row is not None, "a clock always answers"
+    now: datetime = row[0]
+    return now
+
+
+async def joined_since(
+    conn: Connection, user_ids: Collection[UserId], since: datetime, *, overlap: timedelta
+) -> list[Joined]:
+    """Name the chats these people came into after ``since`` less ``overlap``; one query.
+
+    ``overlap`` covers transactions that were open at ``since``.
+    """
+    rows = await conn.fetch_all(
+        _select_joined_query, {"user_ids": list(user_ids), "since": since - overlap}
+    )
+    return [Joined(*row) for row in rows]
