@@ -102,7 +102,7 @@ class BusProxy:
         values = Values()
         try:
             async for data in server:
-                out = self._blown(values.feed(data))
+                out = self.blown(values.feed(data))
                 if self.weather.delay_seconds and any(is_push(value) for value in out):
                     await trio.sleep(self._chance.uniform(0, self.weather.delay_seconds))
                 await self._calm.wait()
@@ -111,7 +111,7 @@ class BusProxy:
             pass  # as above
         scope.cancel()
 
-    def _blown(self, values: list[bytes]) -> list[bytes]:
+    def blown(self, values: list[bytes]) -> list[bytes]:
         """Do to the pushes what the weather does."""
         weather, chance, out = self.weather, self._chance, list[bytes]()
         for value in values:

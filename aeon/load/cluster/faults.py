@@ -33,7 +33,7 @@ class Faults:
         self._busy: set[object] = set()
         self._under_way = 0
         self.injected: Counter[str] = Counter()
-        self._kinds = {name: self._all_kinds()[name] for name in kinds or KINDS}
+        self.kinds = {name: self._all_kinds()[name] for name in kinds or KINDS}
 
     async def inject(self, seconds: float) -> None:
         """Break things for a time; returns when everything is healed.
@@ -48,13 +48,13 @@ class Faults:
                     return
                 await trio.sleep(pause)
                 if self._under_way < AT_ONCE:
-                    name = self._chance.choice(sorted(self._kinds))
+                    name = self._chance.choice(sorted(self.kinds))
                     nursery.start_soon(self._break, name)
 
     async def _break(self, name: str) -> None:
         self._under_way += 1
         try:
-            if await self._kinds[name]():
+            if await self.kinds[name]():
                 self.injected[name] += 1
         finally:
             self._under_way -= 1
