@@ -69,6 +69,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
+    redis_prefix: str = Field(default="aeon", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """What all keys and channels in Redis begin with."""
     data_dir: Path = Path("data")
     upload_dir: Path = Path("data/uploads")
     max_file_size: int = Field(default=50 * 1024 * 1024, ge=1, le=2**40)

@@ -37,7 +37,10 @@ from aeon.services import Services
 from aeon.wire.events import WireEncoder
 from aeon.wire.frames import HEARTBEAT_SECONDS, MAX_FRAME_BYTES
 from storage import migrate
+from storage.bus import Bus
+from storage.bus_redis import RedisBus
 from storage.database import Database
+from storage.deployment import deployment_id
 from storage.embedded import EmbeddedPostgres
 from storage.errors import Unavailable
 from storage.retention import RetentionJob, RetentionPolicy
@@ -82,6 +85,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             # Receivers before their senders: this is the order of starting, and of stopping
             # in reverse.
             system.add_service("writer", lambda: writing)
+            bus = await open_bus(settings, database)
+            if bus is not None:
+                system.add_service("bus", lambda: Endless(bus))
             system.add_service("presence", lambda: Endless(presence))
             system.add_service("retention", lambda: Endless(_retention(settings, database)))
             system.add_service("media", lambda: Endless(media))
@@ -103,8 +109,27 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     writer=writing,
                     system=system,
                     fanout=fanout,
+                    bus=bus,
                     media=media,
                 )
+
+
+async def open_bus(settings: Settings, database: Database) -> Bus | None:
+    """Give the bus to the other nodes, not running yet; None when there are none.
+
+    A Redis that is merely away is waited for: until then this node is on its own.
+
+    Raises:
+        storage.bus.BusRefused: with these settings it will never work.
+    """
+    if settings.redis_url is None:
+        return None
+    async with database.connection() as conn:
+        deployment = await deployment_id(conn)
+    url = settings.redis_url.get_secret_value()
+    bus = RedisBus(url, namespace=f"{settings.redis_prefix}:{deployment}")
+    await bus.check()
+    return bus
 
 
 def _retention(settings: Settings, database: Database) -> RetentionJob:

@@ -18,6 +18,7 @@ from aeon.logins import Logins
 from aeon.loop_lag import LoopLag
 from aeon.media.depot import Depot
 from aeon.server import Listening
+from storage.bus import Bus
 from storage.database import Database
 from storage.ids import ChatId, UserId
 
@@ -48,6 +49,8 @@ class Services:
     system: ActorSystem
     fanout: Fanout
     media: Depot
+    bus: Bus | None = None
+    """To the other nodes; None when this is the only one."""
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     limiter: Limiter = field(default_factory=Limiter)
     """Token buckets; asked only while ``settings.are_rate_limits_on``."""

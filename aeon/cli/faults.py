@@ -11,6 +11,7 @@ from typing import Final
 import typer
 
 from aeon.config import SettingsError
+from storage.bus import BusRefused
 from storage.errors import StorageError
 
 _CANNOT_BIND: Final = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}
@@ -24,7 +25,7 @@ def teach() -> Iterator[None]:
     """
     try:
         yield
-    except* (SettingsError, StorageError) as group:
+    except* (SettingsError, StorageError, BusRefused) as group:
         for error in leaves(group):
             _say(str(error))
         raise typer.Exit(2) from None
