@@ -18,6 +18,7 @@ from actors.runtime.errors import (
     Refusal,
     UnknownKind,
 )
+from actors.runtime.load import KindLoad
 from actors.runtime.mailbox import Mailbox, OverflowPolicy
 from actors.runtime.props import Directive, Props
 from actors.runtime.recorder import FlightOutcome, FlightRecord
@@ -51,6 +52,7 @@ __all__ = [
     "FlightOutcome",
     "FlightRecord",
     "Key",
+    "KindLoad",
     "KindStatus",
     "Mailbox",
     "MailboxFull",

@@ -21,6 +21,7 @@ from actors.runtime.errors import ActorError, ActorStopped, UnknownKind
 from actors.runtime.failures import opened
 from actors.runtime.kind import Environment, Kind
 from actors.runtime.lane import Inspection
+from actors.runtime.load import KindLoad, measure
 from actors.runtime.props import Props
 from actors.runtime.recorder import FlightRecord
 from actors.runtime.ref import ActorRef
@@ -280,6 +281,11 @@ class ActorSystem:
             },
             timers=len(self._environment.timers),
         )
+
+    async def loads(self) -> tuple[KindLoad, ...]:
+        """How loaded each kind is. Asks nobody; gives other tasks a turn while it walks."""
+        registries = tuple(self._registries.values())
+        return tuple([await measure(registry, self._environment.clock) for registry in registries])
 
     async def get_state(self, address: Address, *, timeout_seconds: float = 1.0) -> object:
         """What ``Actor.describe`` returns between two messages, redacted.
