@@ -187,8 +187,11 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not re.match(r"(rediss?|unix)://", url.get_secret_value()):
-            raise ValueError("give a Redis address: redis://host:6379/0")
+        if url is not None:
+            # Imported where it is used: a node without Redis does not pay for it.
+            from storage.redis_link import RedisAddress
+
+            RedisAddress.parse(url.get_secret_value())
         return url
 
     @field_validator("telegram_bot_token")

@@ -38,7 +38,6 @@ from aeon.wire.events import WireEncoder
 from aeon.wire.frames import HEARTBEAT_SECONDS, MAX_FRAME_BYTES
 from storage import migrate
 from storage.bus import Bus
-from storage.bus_redis import RedisBus
 from storage.database import Database
 from storage.deployment import deployment_id
 from storage.embedded import EmbeddedPostgres
@@ -124,6 +123,9 @@ async def open_bus(settings: Settings, database: Database) -> Bus | None:
     """
     if settings.redis_url is None:
         return None
+    # Imported where it is used: a node without Redis does not pay for it.
+    from storage.bus_redis import RedisBus
+
     async with database.connection() as conn:
         deployment = await deployment_id(conn)
     url = settings.redis_url.get_secret_value()
