@@ -1,0 +1,175 @@
+"""Several workers on one port, as one server: crashes, rolling restarts, the end."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from tests.helpers.clients import Rest, Server
+from tests.helpers.redis import RedisServer
+from tests.helpers.telegram import init_data
+from tests.helpers.workers import Workers, is_alive, serving_environment, serving_with_workers
+
+ANNA = 1001
+BEN = 1002
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def workers(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Workers]:
+    environment = serving_environment(database_url, tmp_path, REDIS_URL=redis_url)
+    with serving_with_workers(environment, tmp_path, "--workers", "2") as running:
+        yield running
+
+
+class Traffic:
+    """Requests all along; every one has to succeed."""
+
+    def __init__(self, server: Server, chat_id: int) -> None:
+        self.server = server
+        self.chat_id = chat_id
+        self.stop = trio.Event()
+        self.answered = 0
+        self.failures: list[str] = []
+
+    async def kept_alive(self, user_id: int) -> None:
+        """One person who sends over the same connection, one message after the other."""
+        async with httpx.AsyncClient(base_url=self.server.url, timeout=30) as http:
+            await self._send_all(Rest(http, init_data(user_id), user_id), pause_seconds=0.0)
+
+    async def now_and_then(self, user_id: int) -> None:
+        """One whose connection is idle between two messages."""
+        async with httpx.AsyncClient(base_url=self.server.url, timeout=30) as http:
+            await self._send_all(Rest(http, init_data(user_id), user_id), pause_seconds=0.2)
+
+    async def afresh(self, user_id: int) -> None:
+        """One whose every request is a connection of its own."""
+        headers = {"Connection": "close"}
+        async with httpx.AsyncClient(base_url=self.server.url, headers=headers, timeout=30) as http:
+            await self._send_all(Rest(http, init_data(user_id), user_id), pause_seconds=0.0)
+
+    async def _send_all(self, rest: Rest, pause_seconds: float) -> None:
+        number = 0
+        while not self.stop.is_set():
+            number += 1
+            body = {"chat_id": self.chat_id, "text": f"{rest.user_id} says {number}"}
+            try:
+                answer = await rest.request("POST", "/api/v1/messages/", json=body)
+            except httpx.HTTPError as error:
+                self.failures.append(f"{number}: {type(error).__name__} {error}")
+                continue
+            if not answer.is_success:
+                self.failures.append(f"{number}: {answer.status_code} {answer.text[:200]}")
+            self.answered += 1
+            await trio.sleep(pause_seconds)
+
+
+async def test_workers_share_the_connections_and_outlive_each_other(workers: Workers) -> None:
+    await _check_that_connections_spread(workers)
+    await _check_that_others_serve_when_one_dies(workers)
+
+    pids = workers.pids().values()
+    async with workers.server.connected(ANNA) as socket:
+        workers.tell(signal.SIGTERM)
+        reason = await socket.wait_closed()
+    assert reason.code == 1012
+    assert await workers.ended(within_seconds=27) == 0
+    assert not [pid for pid in pids if is_alive(pid)]
+
+
+async def _check_that_connections_spread(workers: Workers) -> None:
+    before = {pid: _sockets_of(pid) for pid in workers.pids().values()}
+    streams = [
+        await trio.open_tcp_stream(workers.server.host, workers.server.port) for _ in range(60)
+    ]
+    with trio.fail_after(10):
+        while True:
+            held = [_sockets_of(pid) - count for pid, count in before.items()]
+            if sum(held) >= 60:
+                break
+            await trio.sleep(0.02)
+    for stream in streams:
+        await stream.aclose()
+    assert min(held) >= 24, held
+
+
+def _sockets_of(pid: int) -> int:
+    descriptors = Path(f"/proc/{pid}/fd").iterdir()
+    return sum(os.readlink(one).startswith("socket:") for one in descriptors)
+
+
+async def _check_that_others_serve_when_one_dies(workers: Workers) -> None:
+    victim, other = workers.pids().values()
+    os.kill(victim, signal.SIGKILL)
+    async with httpx.AsyncClient(
+        base_url=workers.server.url, headers={"Connection": "close"}
+    ) as http:
+        answered = 0
+        while len(workers.events("worker_ready")) < 3:
+            assert (await http.get("/api/v1/ready")).status_code == 200
+            answered += 1
+    assert answered > 10
+    (death,) = workers.events("worker_died")
+    assert (death["pid"], death["how"]) == (victim, "SIGKILL")
+    assert is_alive(other)
+    assert not is_alive(victim)
+
+
+async def test_a_rolling_restart_fails_no_request_and_loses_no_message(workers: Workers) -> None:
+    before = workers.pids()
+    async with workers.server.person(ANNA) as anna, workers.server.person(BEN, "Ben"):
+        chat_id = await anna.create_group(BEN)
+        traffic = Traffic(workers.server, chat_id)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(traffic.kept_alive, ANNA)
+            nursery.start_soon(traffic.afresh, BEN)
+            nursery.start_soon(traffic.now_and_then, ANNA)
+            workers.tell(signal.SIGHUP)
+            await workers.event("workers_replaced")
+            traffic.stop.set()
+        after = workers.pids()
+        page = await anna.get(f"/api/v1/messages/chat/{chat_id}?per_page=1")
+
+    assert traffic.failures == []
+    assert page["total"] == traffic.answered > 20
+    assert not set(before.values()) & set(after.values())
+    assert not [pid for pid in before.values() if is_alive(pid)]
+    await _check_that_none_outlives_a_killed_supervisor(workers)
+
+
+async def _check_that_none_outlives_a_killed_supervisor(workers: Workers) -> None:
+    pids = workers.pids().values()
+    workers.tell(signal.SIGKILL)
+    await workers.ended(within_seconds=5)
+    with trio.fail_after(27):
+        while any(is_alive(pid) for pid in pids):  # noqa: ASYNC110 - other processes
+            await trio.sleep(0.02)
+
+
+def test_several_workers_need_redis(database_url: str, tmp_path: Path) -> None:
+    environment = serving_environment(database_url, tmp_path, WEB_CONCURRENCY="2", REDIS_URL="")
+    done = subprocess.run(
+        [sys.executable, "-m", "aeon", "serve"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "REDIS_URL" in done.stderr
+    assert "Traceback" not in done.stderr
