@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from aeon.load.cluster.kinds import KINDS
+
 app = typer.Typer(
     help="Put a server under load and verify, message by message, what it promised.",
     no_args_is_help=True,
@@ -141,7 +143,11 @@ def check(
     nodes: Annotated[int, typer.Option(help="Nodes to start.")] = 3,
     faults: Annotated[
         list[str],
-        typer.Option("--fault", help="Inject only this; give it several times.", metavar="NAME"),
+        typer.Option(
+            "--fault",
+            help=f"Inject only this; give it several times. One of {', '.join(KINDS)}.",
+            metavar="NAME",
+        ),
     ] = [],  # noqa: B006 # Typer copies it
     redis_server: Annotated[
         str, typer.Option(help="Program to start as Redis.", show_default="looked for")

@@ -12,7 +12,8 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
-from aeon.load.cluster.faults import Faults, check_kinds
+from aeon.load.cluster.faults import Faults
+from aeon.load.cluster.kinds import check_kinds
 from aeon.load.cluster.redis_process import find_redis
 from aeon.load.cluster.witness import WATCHED_CHATS, Testimony, Witness
 from aeon.load.cluster.world import World, open_world

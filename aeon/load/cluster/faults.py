@@ -13,8 +13,8 @@ from typing import Final
 import trio
 
 from aeon.load.cluster.bus_proxy import Weather
+from aeon.load.cluster.kinds import KINDS
 from aeon.load.cluster.world import Node, World
-from aeon.load.faults import UsageFault
 
 MEAN_PAUSE_SECONDS: Final = 4.0
 """Between the beginnings of two faults; they may overlap."""
@@ -215,34 +215,6 @@ class Faults:
 
     async def _wait(self, least: float, most: float) -> None:
         await trio.sleep(self._chance.uniform(least, most))
-
-
-KINDS: Final = (
-    "node-kill",
-    "node-restart",
-    "node-hold",
-    "redis-restart",
-    "redis-hold",
-    "redis-flush",
-    "bus-weather",
-    "bus-cut",
-    "bus-hang-up",
-    "postgres-restart",
-    "postgres-crash",
-    "backend-kill",
-)
-"""Names of all faults, as ``--fault`` takes them."""
-
-
-def check_kinds(kinds: Collection[str]) -> None:
-    """Check names that somebody typed.
-
-    Raises:
-        UsageFault: there is no such fault.
-    """
-    for kind in kinds:
-        if kind not in KINDS:
-            raise UsageFault(f"--fault {kind}: there is none; there are {', '.join(KINDS)}")
 
 
 def _client_backends(postmaster: int) -> list[int]:

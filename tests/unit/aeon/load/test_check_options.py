@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from aeon.load.cluster.conduct import CheckOptions
-from aeon.load.cluster.faults import KINDS, Faults
+from aeon.load.cluster.faults import Faults
+from aeon.load.cluster.kinds import KINDS
 from aeon.load.cluster.redis_process import find_redis
 from aeon.load.faults import UsageFault
 from aeon.load.options import Options, Scenario
