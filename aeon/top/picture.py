@@ -43,6 +43,11 @@ class _Column:
     is_number: bool = False
 
 
+def _word(value: object) -> str:
+    """Give a server's word without anything that a terminal would obey."""
+    return "".join(one if one.isprintable() else "?" for one in str(value))
+
+
 def _is_stuck(row: Json) -> bool:
     return (as_number(row.get("current_seconds")) or 0.0) > STUCK_SECONDS
 
@@ -50,13 +55,13 @@ def _is_stuck(row: Json) -> bool:
 def _state(row: Json) -> Text:
     if _is_stuck(row):
         return Text("stuck", "bold red")
-    state = str(row.get("state", ""))
+    state = _word(row.get("state", ""))
     return Text(state, _STATE_STYLES.get(state, ""))
 
 
 def _work(row: Json) -> Text:
     message = row.get("current_message")
-    return Text(str(message) if message else UNKNOWN, "red" if _is_stuck(row) else "")
+    return Text(_word(message) if message else UNKNOWN, "red" if _is_stuck(row) else "")
 
 
 def _time_at_work(row: Json) -> str:
@@ -72,7 +77,7 @@ def _queue(row: Json) -> Text:
 
 # Narrower terminals see fewer columns, from the left.
 _COLUMNS: Final = (
-    _Column("ACTOR", lambda row: str(row.get("address"))),
+    _Column("ACTOR", lambda row: _word(row.get("address"))),
     _Column("STATE", _state),
     _Column("WORKS ON", _work),
     _Column("FOR", _time_at_work, is_number=True),
@@ -111,11 +116,11 @@ def footer(sort: str, trouble: str) -> Text:
 def _head(system: Json) -> Text:
     state = ("draining", "yellow") if system.get("draining") else ("up", "green")
     text = Text.assemble(
-        ("Aeon ", "bold"), str(system.get("node")), "  ", state, " for ",
+        ("Aeon ", "bold"), _word(system.get("node")), "  ", state, " for ",
         duration(system.get("uptime_seconds")),
     )  # fmt: skip
-    versions = (f"{name} {system[name]}" for name in ("python", "trio") if name in system)
-    text.append(f"  {system.get('version')}, {', '.join(versions)}", "dim")
+    versions = (f"{name} {_word(system[name])}" for name in ("python", "trio") if name in system)
+    text.append(f"  {_word(system.get('version'))}, {', '.join(versions)}", "dim")
     return text
 
 
@@ -166,7 +171,8 @@ def _stuck(figures: Figures) -> list[Text]:
     number = len(figures.stuck)
     lines = [Text(f"{number} {'actor is' if number == 1 else 'actors are'} stuck", "bold red")]
     for row in figures.stuck[:_SHOWN_STUCK]:
-        words = f"  {row.get('address')} at {row.get('current_message')} for {_time_at_work(row)}"
+        address, message = _word(row.get("address")), _word(row.get("current_message"))
+        words = f"  {address} at {message} for {_time_at_work(row)}"
         lines.append(Text(f"{words}, {count(row.get('depth'))} wait", "red"))
     return lines
 
@@ -186,5 +192,7 @@ def _actors(page: Json, width: int, rows: int, sort: str) -> Table:
             header_style="dim",
         )
     for row in page["actors"][:rows]:
-        table.add_row(*(column.cell(row) for column in columns))
+        cells = (column.cell(row) for column in columns)
+        # A bare string would be read as Rich's markup.
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
     return table
