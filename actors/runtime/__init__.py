@@ -20,14 +20,17 @@ from actors.runtime.errors import (
 )
 from actors.runtime.load import KindLoad
 from actors.runtime.mailbox import Mailbox, OverflowPolicy
+from actors.runtime.operable import KindBranch, SystemTree, TimerStatus
 from actors.runtime.props import Directive, Props
 from actors.runtime.recorder import FlightOutcome, FlightRecord
 from actors.runtime.ref import ActorRef
 from actors.runtime.restart import RestartPolicy
 from actors.runtime.service import Service
 from actors.runtime.signals import StopReason, Terminated
+from actors.runtime.stack import StackFrame
 from actors.runtime.status import ActorStatus, KindStatus, ServiceStatus, SystemSnapshot
 from actors.runtime.supervisor import Restart, Strategy, Supervisor
+from actors.runtime.survey import Survey, SurveyPage
 from actors.runtime.system import ActorSystem, DrainReport, Escalated
 
 __all__ = [
@@ -52,6 +55,7 @@ __all__ = [
     "FlightOutcome",
     "FlightRecord",
     "Key",
+    "KindBranch",
     "KindLoad",
     "KindStatus",
     "Mailbox",
@@ -63,10 +67,15 @@ __all__ = [
     "RestartPolicy",
     "Service",
     "ServiceStatus",
+    "StackFrame",
     "StopReason",
     "Strategy",
     "Supervisor",
+    "Survey",
+    "SurveyPage",
     "SystemSnapshot",
+    "SystemTree",
     "Terminated",
+    "TimerStatus",
     "UnknownKind",
 ]

@@ -55,6 +55,7 @@ class Cell:
         "crashed",
         "current",
         "current_since",
+        "cut",
         "dropped",
         "generation",
         "handled",
@@ -70,6 +71,7 @@ class Cell:
         "stop_reason",
         "task",
         "wants_reload",
+        "wants_restart",
         "window",
     )
 
@@ -84,6 +86,8 @@ class Cell:
         self.task: trio.lowlevel.Task | None = None
         self.stop_reason: StopReason | None = None
         self.wants_reload = False
+        self.wants_restart = False
+        self.cut: trio.CancelScope | None = None
         self.backoff: trio.CancelScope | None = None
         self.window: RestartWindow | None = None
         self.current: Sequence[Delivery[object]] = ()
@@ -185,11 +189,14 @@ class Cell:
         if self.current:  # else a start, a stop or a signal crashed
             self._record_current(FlightOutcome.CRASHED)
 
-    def drop_current(self) -> None:
-        """The handler was cut off: what it has not answered is lost."""
+    def cut_current(self) -> None:
+        """The handler was cut off: nobody knows how much of what it has not answered was done."""
         for delivery in self._open_current():
-            self.drop(delivery, DeadLetterReason.CANCELLED)
-        self.current = ()
+            delivery.fail(ActorFailed(self.address, "cut off while it handled the message"))
+            self._count_drop()
+            self._bury(delivery, DeadLetterReason.CANCELLED)
+        if self.current:
+            self._record_current(FlightOutcome.CUT_OFF)
 
     def _open_current(self) -> list[Delivery[object]]:
         """What the handler leaves open; the rest of what it has in its hands is handled."""
@@ -214,6 +221,7 @@ class Cell:
     def end_incarnation(self) -> None:
         """Void whatever belongs to the instance; the mailbox and the counters stay."""
         self.actor = None
+        self.wants_restart = False
         self.generation += 1
         if self._ties is not None:
             self._ties.cut()
@@ -249,6 +257,29 @@ class Cell:
         if self.backoff is not None and reason is not StopReason.IDLE:
             self.backoff.cancel(reason=f"stop {self.address}")
         self._wake()
+
+    def restart(self) -> None:
+        """Request a fresh instance; the mailbox stays. The runner obeys between two messages."""
+        if self.backoff is not None:
+            self.backoff.cancel(reason=f"restart {self.address}")
+        else:
+            self.wants_restart = self.wants_reload = True
+            self._wake()
+
+    def cut_off(self, generation: int) -> None:
+        """Cancel what this incarnation is doing now; void when it is asleep or gone."""
+        if self.cut is not None and self.generation == generation:
+            self.cut.cancel(reason=f"an operator ends what {self.address} is doing")
+
+    @property
+    def watchers(self) -> tuple[Address, ...]:
+        """Who hears of this actor's end."""
+        return tuple(watch.watcher for watch in self._watches or ())
+
+    @property
+    def timers(self) -> tuple[Timer, ...]:
+        """Those that it has set and that have not been handled."""
+        return () if self._ties is None else tuple(self._ties.timers.values())
 
     @property
     def is_idle(self) -> bool:
@@ -305,7 +336,7 @@ class Cell:
 
     def watch(self, address: Address) -> None:
         """Hear of the end of ``address``."""
-        self._tied().watch(Watch(address, self.post))
+        self._tied().watch(Watch(address, self.address, self.post))
 
     def unwatch(self, address: Address) -> bool:
         """Don't any more."""

@@ -26,7 +26,7 @@ class DeadLetterReason(Enum):
     EXPIRED = "expired"
     """Its asker's deadline passed while it waited."""
     CANCELLED = "cancelled"
-    """The system cut its handler off at the end of the shutdown budget."""
+    """Its handler was cut off: by an operator, or at the end of the shutdown budget."""
 
 
 @dataclass(frozen=True, slots=True)

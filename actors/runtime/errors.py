@@ -50,7 +50,7 @@ class ActorStopped(ActorError):
 
 
 class ActorFailed(ActorError):
-    """The actor crashed while it handled this message, or while it started."""
+    """The actor crashed, or was cut off, while it handled this message or while it started."""
 
 
 class AskCycle(ActorError):

@@ -24,10 +24,11 @@ from actors.runtime.timers import Timer
 class Watch:
     """One actor's interest in the end of another."""
 
-    __slots__ = ("address", "notify", "reason")
+    __slots__ = ("address", "notify", "reason", "watcher")
 
-    def __init__(self, address: Address, notify: Callable[[Watch], None]) -> None:
+    def __init__(self, address: Address, watcher: Address, notify: Callable[[Watch], None]) -> None:
         self.address = address
+        self.watcher = watcher
         self.notify = notify
         self.reason = StopReason.ABSENT
 

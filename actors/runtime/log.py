@@ -36,6 +36,11 @@ def gave_up(address: Address, failure: Exception) -> None:
     )
 
 
+def cut_off(address: Address, message_type: str | None, seconds: float) -> None:
+    """An operator ended what an actor was doing."""
+    _logger.warning("%s cut off after %.2f s of %s", address, seconds, message_type or "no message")
+
+
 def stopped_badly(address: Address, failure: Exception) -> None:
     """``on_stop`` failed; the actor is gone all the same."""
     _logger.error("%s failed to stop: %s", address, type(failure).__name__, exc_info=failure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -17,6 +17,8 @@ class FlightOutcome(Enum):
     HANDLED = "handled"
     REFUSED = "refused"
     CRASHED = "crashed"
+    CUT_OFF = "cut_off"
+    """By an operator, or at the end of the shutdown budget."""
     EXPIRED = "expired"
 
 
@@ -58,6 +60,14 @@ class FlightRecorder:
         for one in batch:
             name = type(one.message).__name__
             append((address, name, one.trace_id, one.sent_at, started_at, ended_at, outcome))
+
+    def durations(self, addresses: Collection[Address]) -> dict[Address, list[float]]:
+        """Seconds in the handler, per message of these actors that is still remembered."""
+        found: dict[Address, list[float]] = {}
+        for where, _, _, _, started, ended, _ in self._ring:
+            if where in addresses:
+                found.setdefault(where, []).append(ended - started)
+        return found
 
     def recent(self, limit: int = 100, address: Address | None = None) -> tuple[FlightRecord, ...]:
         """The last ones, newest first; of one actor if ``address`` is given."""

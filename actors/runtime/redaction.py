@@ -7,6 +7,7 @@ their values, long text its content, large collections their tail.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from enum import Enum
 from itertools import islice
 
 _PRIVATE = ("text", "token", "secret", "password", "auth", "init_data", "caption", "body", "hash")
@@ -33,6 +34,15 @@ def redact(value: object, *, depth: int = 0) -> object:
         return [*items, f"[{hidden} more]"] if hidden else items
     # Never repr(): an application's objects may print what they hold.
     return f"[{type(value).__name__}]"
+
+
+def label(key: object) -> str:
+    """A short name for a key that an application has chosen, without what looks private."""
+    if isinstance(key, Enum):
+        return str(key.value)
+    if isinstance(key, tuple):
+        return ":".join(label(part) for part in key)
+    return str(redact(key))
 
 
 def _redact_mapping(mapping: Mapping[object, object], depth: int) -> dict[str, object]:

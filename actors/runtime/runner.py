@@ -6,6 +6,8 @@ The rules of this file:
   base exceptions pass through it.
 - An actor's task is cancelled only when the system's shutdown budget is used up. Each await
   says what is in our hands there; `run_cell` settles it.
+- What runs inside `_Cuttable` may be cancelled by an operator as well; that is the failure
+  `CutOff`, and `_after_cut` settles it. A sleeping actor is in none: a scope is 850 bytes.
 - Between the last look into the mailbox and leaving the registry there is no checkpoint, so a
   message is either seen here or starts the next incarnation.
 """
@@ -13,6 +15,7 @@ The rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any
 
 import trio
@@ -33,6 +36,35 @@ from actors.runtime.restart import RestartWindow
 from actors.runtime.signals import StopReason, Terminated
 
 
+class CutOff(Exception):
+    """An operator ended what the actor was doing."""
+
+
+class _Cuttable:
+    """A block that an operator may cut off, which raises `CutOff`."""
+
+    __slots__ = ("_cell", "_scope")
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self._scope = trio.CancelScope()
+
+    def __enter__(self) -> None:
+        self._cell.cut = self._scope.__enter__()
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._cell.cut = None
+        is_settled = bool(self._scope.__exit__(error_type, error, traceback))
+        if self._scope.cancelled_caught:
+            raise CutOff from None
+        return is_settled
+
+
 async def run_cell(cell: Cell, forget: Callable[[Cell], None]) -> None:
     """Run one incarnation after the other until the actor is gone; then ``forget`` it."""
     cell.task = trio.lowlevel.current_task()
@@ -43,7 +75,7 @@ async def run_cell(cell: Cell, forget: Callable[[Cell], None]) -> None:
             await trio.lowlevel.checkpoint()
     finally:
         # Also the way out of a hard stop: whatever is still ours gets its answer.
-        cell.drop_current()
+        cell.cut_current()
         cell.drop_waiting()
         cell.end_incarnation()
         cell.tell_watchers(cell.stop_reason or StopReason.SHUTDOWN)
@@ -57,17 +89,21 @@ async def _live(cell: Cell) -> bool:
     failure: Exception | None = None
     reason = StopReason.FAILED
     try:
-        actor = await _start(cell)
+        with _Cuttable(cell):
+            actor = await _start(cell)
         reason = await _serve(cell, actor)
         cell.state = CellState.STOPPING
-        # If cancelled here: a hard stop, on_stop is best effort.
-        await actor.on_stop(reason)
+        with _Cuttable(cell):
+            # If cancelled here: a hard stop, on_stop is best effort.
+            await actor.on_stop(reason)
     except (Exception, BaseExceptionGroup) as error:
         failure, fatal = split_failure(error)
         if fatal is not None:
             raise fatal from error
     state = cell.state
     cell.end_incarnation()
+    if isinstance(failure, CutOff):
+        return _after_cut(cell, reason, has_stopped=state is CellState.STOPPING)
     if failure is not None:
         cell.fail_current(failure)
         if state is CellState.STOPPING:
@@ -91,10 +127,22 @@ async def _start(cell: Cell) -> Actor[Any]:
 
 
 async def _serve(cell: Cell, actor: Actor[Any]) -> StopReason:
-    """Handle what comes, system lane first, until there is a reason to stop."""
+    """Handle what comes until there is a reason to stop."""
+    base = current_call.get()
+    while True:
+        with _Cuttable(cell):
+            reason = await _work(cell, actor, base)
+        if reason is not None:
+            return reason
+        # If cancelled here: a hard stop, nothing is in our hands, the mailbox stays. (Not in
+        # a function of its own: an idle actor would hold one more frame.)
+        await trio.lowlevel.wait_task_rescheduled(cell.park())
+
+
+async def _work(cell: Cell, actor: Actor[Any], base: Call | None) -> StopReason | None:
+    """Handle what there is, system lane first; None: nothing is left, and no reason to stop."""
     mailbox, props, clock = cell.mailbox, cell.kind.props, cell.kind.environment.clock
     in_batches = handles_batches(actor)
-    base = current_call.get()
     cell.state = CellState.BUSY
     left, now = props.max_batch, clock()
     turn_ends = now + props.max_batch_seconds
@@ -112,12 +160,7 @@ async def _serve(cell: Cell, actor: Actor[Any]) -> StopReason:
         elif (delivery := mailbox.take()) is not None:
             now = await _handle(cell, actor, delivery, base, now)
         else:
-            # If cancelled here: a hard stop, nothing is in our hands, the mailbox stays. (Not in
-            # a function of its own: an idle actor would hold one more frame.)
-            await trio.lowlevel.wait_task_rescheduled(cell.park())
-            cell.state = CellState.BUSY
-            left, now = props.max_batch, clock()
-            turn_ends = now + props.max_batch_seconds
+            return None
         if left <= 0 or now >= turn_ends:
             # If cancelled here: a hard stop, between two messages.
             await trio.lowlevel.checkpoint()
@@ -128,6 +171,8 @@ async def _serve(cell: Cell, actor: Actor[Any]) -> StopReason:
 def _reason_to_stop(cell: Cell, actor: Actor[Any]) -> StopReason | None:
     """Decide on a stop request; None to go on."""
     reason = cell.stop_reason
+    if cell.wants_restart and reason is not StopReason.REQUESTED:
+        raise CutOff
     if cell.wants_reload and reason is not StopReason.REQUESTED:
         return StopReason.IDLE
     if reason is StopReason.REQUESTED:
@@ -282,6 +327,25 @@ async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> 
     if cell.mailbox.depth == 0 and (failed_to_start or cell.stop_reason is not None):
         # Nobody needs it now. Whoever does next starts it afresh.
         return _after_stop(cell, cell.stop_reason or StopReason.FAILED)
+    cell.restarts += 1
+    cell.kind.totals.restarts += 1
+    return True
+
+
+def _after_cut(cell: Cell, reason: StopReason, *, has_stopped: bool) -> bool:
+    """An operator cut the actor off: what it had in its hands is lost, what waits is not."""
+    if cell.current:
+        seconds = cell.kind.environment.clock() - cell.current_since
+        log.cut_off(cell.address, type(cell.current[0].message).__name__, seconds)
+    cell.cut_current()
+    if has_stopped:
+        return _after_stop(cell, reason)
+    if cell.stop_reason is StopReason.REQUESTED:
+        cell.drop_waiting()
+        return _after_stop(cell, StopReason.REQUESTED)
+    if cell.stop_reason is StopReason.SHUTDOWN and cell.mailbox.depth == 0:
+        return _after_stop(cell, StopReason.SHUTDOWN)
+    cell.wants_reload = False
     cell.restarts += 1
     cell.kind.totals.restarts += 1
     return True

@@ -6,8 +6,9 @@ Works while every actor is stuck, because nothing here asks an actor for anythin
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import trio
@@ -48,6 +49,9 @@ class ActorStatus:
     generation: int
     last_error: str | None
     """The type of the last crash; its text may hold what users wrote."""
+    handling_p50_seconds: float | None = None
+    """Of its messages that the flight recorder still holds; only in surveys."""
+    handling_p99_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,8 @@ def describe_kind(registry: Registry) -> KindStatus:
     )
 
 
-def describe_cell(cell: Cell, now: float) -> ActorStatus:
-    """One row; ``now`` is the environment's clock. Atomic."""
+def describe_cell(cell: Cell, now: float, durations: Collection[float] = ()) -> ActorStatus:
+    """One row; ``now`` is the environment's clock, ``durations`` are of its handlings. Atomic."""
     current, oldest = cell.current, cell.mailbox.peek()
     name = type(current[0].message).__name__ if current else None
     if name is not None and len(current) > 1:
@@ -141,7 +145,15 @@ def describe_cell(cell: Cell, now: float) -> ActorStatus:
         restarts=cell.restarts,
         generation=cell.generation,
         last_error=None if cell.last_error is None else type(cell.last_error).__name__,
+        handling_p50_seconds=percentile(durations, 0.5),
+        handling_p99_seconds=percentile(durations, 0.99),
     )
+
+
+def percentile(values: Collection[float], share: float) -> float | None:
+    """The value below which ``share`` of them lie, by the nearest rank; None of none."""
+    ordered = sorted(values)
+    return ordered[ceil(share * len(ordered)) - 1] if ordered else None
 
 
 def most_noteworthy(
@@ -158,11 +170,3 @@ def most_noteworthy(
     }
     chosen = heapq.nlargest(limit, cells, key=keys[order])
     return tuple(describe_cell(cell, now) for cell in chosen)
-
-
-def await_stack(task: trio.lowlevel.Task) -> tuple[str, ...]:
-    """Where a task waits, outermost first: ``function (file:line)``."""
-    return tuple(
-        f"{frame.f_code.co_qualname} ({frame.f_code.co_filename.rpartition('/')[2]}:{line})"
-        for frame, line in task.iter_await_frames()
-    )

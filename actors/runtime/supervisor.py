@@ -105,7 +105,7 @@ class Supervisor:
         transient: tuple[type[Exception], ...] = (),
         random: randomness.Random | None = None,
     ) -> None:
-        self._strategy = strategy
+        self.strategy = strategy
         self._window = RestartWindow(policy or RestartPolicy())
         self._transient = transient
         self._random = random or randomness.Random()
@@ -192,7 +192,7 @@ class Supervisor:
         if wait_seconds is None:
             raise failed.last_error
         places = self._places
-        for index in reversed(affected(self._strategy, len(places), places.index(failed))):
+        for index in reversed(affected(self.strategy, len(places), places.index(failed))):
             await self._stop(places[index], for_good=False)
             if places[index].child.restart is Restart.TEMPORARY:
                 places[index].is_wanted = False

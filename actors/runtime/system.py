@@ -1,4 +1,7 @@
-"""The actor system: owns the only nursery, the registries, the static tree and the shutdown."""
+"""The actor system: owns the only nursery, the registries, the static tree and the shutdown.
+
+What operators may see and do is in `operable`.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,15 @@ from actors.runtime.actor import ActorFactory
 from actors.runtime.address import Address, Key
 from actors.runtime.cell import Cell
 from actors.runtime.dead_letters import DeadLetters
-from actors.runtime.errors import ActorError, ActorStopped, UnknownKind
+from actors.runtime.errors import ActorError
 from actors.runtime.failures import opened
 from actors.runtime.kind import Environment, Kind
-from actors.runtime.lane import Inspection
-from actors.runtime.load import KindLoad, measure
+from actors.runtime.operable import Operable
 from actors.runtime.props import Props
-from actors.runtime.recorder import FlightRecord
 from actors.runtime.ref import ActorRef
 from actors.runtime.registry import Registry
 from actors.runtime.restart import RestartPolicy
 from actors.runtime.service import KindChild, Service, ServiceChild
-from actors.runtime.status import (
-    Order,
-    ServiceStatus,
-    SystemSnapshot,
-    await_stack,
-    describe_kind,
-    most_noteworthy,
-)
 from actors.runtime.supervisor import Restart, Strategy, Supervisor
 from actors.runtime.sweep import Sweeper
 from actors.runtime.timers import TimerService
@@ -60,7 +53,7 @@ class DrainReport:
         return not self.remaining
 
 
-class ActorSystem:
+class ActorSystem(Operable):
     """Runs actors and services inside ``async with``.
 
     The order of ``add_service`` and ``register`` is the start order: receivers before their
@@ -249,77 +242,6 @@ class ActorSystem:
             self._failure = Escalated(address, "failed for good")
             self._failure.__cause__ = failure
             self._outer.cancel_scope.cancel(reason=f"{address} escalated")
-
-    # -- looking inside
-
-    def count(self, kind: str | None = None) -> int:
-        """Running actors, of one kind or of all."""
-        registries = self._registries.values() if kind is None else [self._registries[kind]]
-        return sum(len(registry) for registry in registries)
-
-    def snapshot(
-        self, kind: str | None = None, *, order: Order = "depth", limit: int = 100
-    ) -> SystemSnapshot:
-        """The system now, and its ``limit`` most noteworthy actors. Atomic: asks nobody."""
-        now = self._environment.clock()
-        registries = list(self._registries.values())
-        shown = [registry for registry in registries if kind in (None, registry.name)]
-        cells = [cell for registry in shown for cell in registry.cells()]
-        return SystemSnapshot(
-            name=self.name,
-            uptime_seconds=trio.current_time() - self._started_at,
-            services=tuple(
-                ServiceStatus(name, state, starts, None if error is None else type(error).__name__)
-                for name, state, starts, error in self._tree.places()
-                if name not in self._registries
-            ),
-            kinds=tuple(describe_kind(registry) for registry in registries),
-            actors=most_noteworthy(cells, order, limit, now),
-            dead_letters={
-                f"{where}.{reason.value}": number
-                for (where, reason), number in self.dead_letters.counts().items()
-            },
-            timers=len(self._environment.timers),
-        )
-
-    async def loads(self) -> tuple[KindLoad, ...]:
-        """How loaded each kind is. Asks nobody; gives other tasks a turn while it walks."""
-        registries = tuple(self._registries.values())
-        return tuple([await measure(registry, self._environment.clock) for registry in registries])
-
-    async def get_state(self, address: Address, *, timeout_seconds: float = 1.0) -> object:
-        """What ``Actor.describe`` returns between two messages, redacted.
-
-        Raises:
-            ActorStopped: it is not running; it is not started for this.
-            AskTimeout: it is busy with one message for longer than that.
-            UnknownKind: nothing is registered under its kind.
-        """
-        cell = self._registry(address).find(address.key)
-        if cell is None:
-            raise ActorStopped(address, "not running")
-        inspection = Inspection()
-        cell.post(inspection)
-        deadline = trio.current_time() + timeout_seconds
-        return await inspection.slot.wait(deadline, address)
-
-    def await_stack(self, address: Address) -> tuple[str, ...]:
-        """Where the actor's task waits, outermost first; empty if it does not run. Atomic."""
-        cell = self._registry(address).find(address.key)
-        return () if cell is None or cell.task is None else await_stack(cell.task)
-
-    def flights(
-        self, kind: str, key: Key | None = None, *, limit: int = 100
-    ) -> tuple[FlightRecord, ...]:
-        """What actors of ``kind`` handled last, newest first. Atomic."""
-        recorder = self._registry(Address(kind, "*" if key is None else key)).kind.recorder
-        return recorder.recent(limit, None if key is None else Address(kind, key))
-
-    def _registry(self, address: Address) -> Registry:
-        registry = self._registries.get(address.kind)
-        if registry is None:
-            raise UnknownKind(address, "no such kind")
-        return registry
 
     def _find(self, address: Address) -> Cell | None:
         registry = self._registries.get(address.kind)

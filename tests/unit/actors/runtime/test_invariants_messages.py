@@ -5,6 +5,7 @@ The faults are seeded by ``tests/mutation/actors_runtime.py``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -248,7 +249,10 @@ async def test_i5_every_ask_has_one_outcome(
 
 
 async def test_i5_shutdown_settles_asks_in_hand_and_waiting(autojump_clock: MockClock) -> None:
-    """Fault: a hard stop leaves the asks of its actors open."""
+    """Fault: a hard stop leaves the asks of its actors open.
+
+    Of the message in hand nobody knows how much was done; those that waited were not touched.
+    """
 
     async def handler(actor: Any, message: Any) -> None:
         await trio.sleep_forever()
@@ -264,7 +268,7 @@ async def test_i5_shutdown_settles_asks_in_hand_and_waiting(autojump_clock: Mock
         for n in range(3):
             nursery.start_soon(ask, n)
         await wait_all_tasks_blocked()
-    assert outcomes == [ActorStopped] * 3
+    assert Counter(outcomes) == {ActorFailed: 1, ActorStopped: 2}
     assert not system.drained
 
 
