@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from storage.commands import AnyCommand, Committed, Outcome, Rejected, RejectReason
+from storage.commands import AnyCommand, Committed, CursorMoved, Outcome, Rejected, RejectReason
 from storage.database import Database
 from storage.events import DurableEvent
 from storage.fact_rows import FactReader, read_facts
@@ -67,6 +67,8 @@ def _decide_all(
             events += decision
             outcomes.append(Committed(decision))
         else:
+            if isinstance(decision, CursorMoved):
+                chat.move_cursor(command.actor_id, decision.message_id, decision.read_seq)
             outcomes.append(decision)
     return outcomes, events
 

@@ -37,6 +37,7 @@ from storage.mapping import (
     member_from,
     message_columns,
     message_from,
+    shows_reading,
 )
 from storage.query import Query
 from storage.records import ChatListRecord, ChatRecord, MemberRecord, Role, UserRecord
@@ -52,6 +53,16 @@ class ChatView:
     """In the order they joined."""
     role: Role
     """The viewer's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadState:
+    """How much a member has before them."""
+
+    unread_count: int
+    """Others' messages after the cursor that are not deleted; exact."""
+    shows_reading: bool
+    """Whether others may learn how far they have read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +209,7 @@ def _select_list() -> Query:
         select(
             _viewer.c.role,
             _unread_of(_viewer),
+            _viewer.c.read_seq,
             *chat_columns(),
             *message_columns(newest, sender, file),
         )
@@ -224,10 +236,11 @@ async def list_chats(conn: Connection, user_id: UserId) -> list[ChatListRecord]:
 
 def _list_record(row: Row, senders: dict[UserId, UserRecord]) -> ChatListRecord:
     return ChatListRecord(
-        chat=chat_from(row, 2),
+        chat=chat_from(row, 3),
         role=Role(row[0]),
-        last_message=message_from(row, 2 + CHAT_WIDTH, senders=senders),
+        last_message=message_from(row, 3 + CHAT_WIDTH, senders=senders),
         unread_count=row[1],
+        read_seq=row[2],
     )
 
 
@@ -240,6 +253,20 @@ async def count_unread(conn: Connection, chat_id: ChatId, user_id: UserId) -> in
     """Count others' messages after someone's cursor, exactly; None when they are not in it."""
     row = await conn.fetch_one(_select_unread, {"chat_id": chat_id, "user_id": user_id})
     return None if row is None else int(row[0])
+
+
+_reader: Final = looked_up(users, by=_viewer.c.user_id, name="reader")
+_select_read_state: Final = Query(
+    select(_unread_of(_viewer), shows_reading(_reader))
+    .select_from(_viewer.join(_reader, true()))
+    .where(_viewer.c.chat_id == _chat_id, _viewer.c.user_id == _user_id)
+)
+
+
+async def get_read_state(conn: Connection, chat_id: ChatId, user_id: UserId) -> ReadState | None:
+    """Read what is unread for someone, and whether they show it; None: they are not in it."""
+    row = await conn.fetch_one(_select_read_state, {"chat_id": chat_id, "user_id": user_id})
+    return None if row is None else ReadState(*row)
 
 
 def _select_state() -> Query:

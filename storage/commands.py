@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from storage.events import DurableEvent
-from storage.ids import ChatId, MediaId, MessageId, UserId
+from storage.ids import ChatId, MediaId, MessageId, Seq, UserId
 from storage.records import ChatType, Role, UserRecord
 
 
@@ -83,6 +83,8 @@ class MarkRead(Command):
 
     message_id: MessageId | None = None
     """Up to and with this message of the chat, deleted or not; None: everything."""
+    is_silent: bool = False
+    """The reader hides it: the cursor moves, the log stays as it is (``CursorMoved``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +236,15 @@ class Unchanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CursorMoved:
+    """It is in the database, and no event tells of it: a silent ``MarkRead``."""
+
+    message_id: MessageId
+    read_seq: Seq
+    """Everything up to this position is read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A guard refused it, nothing was written for it."""
 
@@ -241,7 +252,7 @@ class Rejected:
     message: str = field(default="")
 
 
-Outcome = Committed | Duplicate | AlreadyExists | Unchanged | Rejected
+Outcome = Committed | CursorMoved | Duplicate | AlreadyExists | Unchanged | Rejected
 
 
 class EventAppender(Protocol):

@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import BigInteger, and_, bindparam, lateral, literal_column, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    and_,
+    bindparam,
+    lateral,
+    literal_column,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.sql.elements import ColumnElement
 
 from storage.connection import Row
 from storage.database import Connection
@@ -60,6 +70,8 @@ class EventPage:
     """Events follow this page."""
     too_far: bool
     """The log no longer reaches back to the cursor: load the chat afresh. No events then."""
+    read_seq: Seq | None = None
+    """How far the viewer has read the chat; None without a viewer."""
 
 
 _NOTHING: Final = EventPage(events=(), last_seq=Seq(0), has_more=False, too_far=False)
@@ -81,7 +93,8 @@ _FLOOR_AT: Final = CHAT_WIDTH
 _EVENT_AT: Final = _FLOOR_AT + 1
 _SENDER_AT: Final = _EVENT_AT + len(_EVENT)
 _MEDIA_AT: Final = _SENDER_AT + 1
-_MESSAGE_AT: Final = _MEDIA_AT + MEDIA_WIDTH
+_READ_AT: Final = _MEDIA_AT + MEDIA_WIDTH
+_MESSAGE_AT: Final = _READ_AT + 1
 
 _SHOWS_MESSAGE: Final = (EVENT_CODES[MessageSent], EVENT_CODES[MessageEdited])
 _SHOWS_CHAT: Final = frozenset({EVENT_CODES[ChatCreated], EVENT_CODES[ChatUpdated]})
@@ -112,11 +125,13 @@ def _read(*, for_viewer: bool) -> Query:
         .correlate(chats, following)
     ).alias("shown")
     file = looked_up(media, by=shown.c.media_id, name="file")
+    read_seq: ColumnElement[int] = literal_column("NULL", BigInteger)
     source = chats.outerjoin(following, true()).outerjoin(shown, true()).outerjoin(file, true())
     if for_viewer:
         source = source.join(
             _viewer, and_(_viewer.c.chat_id == chats.c.id, _viewer.c.user_id == _viewer_id)
         )
+        read_seq = _viewer.c.read_seq
     return Query(
         select(
             *chat_columns(),
@@ -124,6 +139,7 @@ def _read(*, for_viewer: bool) -> Query:
             *(following.c[name] for name in _EVENT),
             shown.c.sender_id,
             *media_columns(file),
+            read_seq,
             *own_message_columns(shown),
         )
         .select_from(source)
@@ -167,8 +183,11 @@ async def _page(conn: Connection, rows: Sequence[Row], after: Seq) -> EventPage:
     if not rows:
         return _NOTHING
     chat = chat_from(rows[0])
+    read_seq = rows[0][_READ_AT]
     if after < rows[0][_FLOOR_AT]:
-        return EventPage(events=(), last_seq=chat.last_seq, has_more=False, too_far=True)
+        return EventPage(
+            events=(), last_seq=chat.last_seq, has_more=False, too_far=True, read_seq=read_seq
+        )
     found = [row for row in rows if row[_EVENT_AT] is not None]
     log = [_event_row(chat.id, row) for row in found]
     people = await _people(conn, found, log)
@@ -184,6 +203,7 @@ async def _page(conn: Connection, rows: Sequence[Row], after: Seq) -> EventPage:
         last_seq=chat.last_seq,
         has_more=reached < chat.last_seq,
         too_far=False,
+        read_seq=read_seq,
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from storage import fact_queries as queries
 from storage.commands import (
@@ -230,7 +230,11 @@ def _read_all_members(facts: BatchFacts, rows: Rows) -> None:
         member = member_from(row, 1)
         facts.users[member.user.id] = member.user
         facts.chats[row[0]].members[member.user.id] = MemberFact(
-            member.role, member.read_seq, member.read_message_id, member.joined_at
+            member.role,
+            member.read_seq,
+            member.read_message_id,
+            member.joined_at,
+            member.shows_reading,
         )
 
 

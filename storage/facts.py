@@ -15,7 +15,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
-from storage.commands import AlreadyExists, AnyCommand, Duplicate, Rejected, Unchanged
+from storage.commands import (
+    AlreadyExists,
+    AnyCommand,
+    CursorMoved,
+    Duplicate,
+    Rejected,
+    Unchanged,
+)
 from storage.events import (
     ChatCreated,
     ChatDeleted,
@@ -55,6 +62,8 @@ class MemberFact:
     read_seq: Seq
     read_message_id: MessageId | None
     joined_at: datetime
+    shows_reading: bool = True
+    """Known where all members are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +144,7 @@ class ChatFacts:
                 joined_at=member.joined_at,
                 read_seq=member.read_seq,
                 read_message_id=member.read_message_id,
+                shows_reading=member.shows_reading,
             )
             for user_id, member in sorted(
                 self.members.items(), key=lambda item: (item[1].joined_at, item[0])
@@ -153,7 +163,7 @@ class ChatFacts:
             case MessageDeleted():
                 self._delete_message(event)
             case MessagesRead():
-                self._move_cursor(event)
+                self.move_cursor(event.actor_id, event.message_id, event.read_seq)
             case ChatCreated():
                 self._create(event)
             case ChatUpdated() | ChatDeleted():
@@ -187,11 +197,12 @@ class ChatFacts:
         )
         self.live_messages_change -= 1
 
-    def _move_cursor(self, event: MessagesRead) -> None:
-        member = self.members[event.actor_id]
-        member.read_seq = event.read_seq
-        member.read_message_id = event.message_id
-        self.changed_members.add(event.actor_id)
+    def move_cursor(self, user_id: UserId, message_id: MessageId, read_seq: Seq) -> None:
+        """Note how far a member has read; with or without an event that tells of it."""
+        member = self.members[user_id]
+        member.read_seq = read_seq
+        member.read_message_id = message_id
+        self.changed_members.add(user_id)
 
     def _create(self, event: ChatCreated) -> None:
         self.chat = event.chat
@@ -270,8 +281,8 @@ class ChatFacts:
         self.has_new_profile = True
 
 
-Decision = tuple[DurableEvent, ...] | Rejected | Duplicate | Unchanged | AlreadyExists
-"""What a command comes to: events to be written, or an outcome that writes nothing."""
+Decision = tuple[DurableEvent, ...] | CursorMoved | Rejected | Duplicate | Unchanged | AlreadyExists
+"""What a command comes to: events to be written, or an outcome without an event."""
 
 Decide = Callable[[ChatFacts, AnyCommand, datetime], Decision]
 """``actors.chat.decide.decide``: pure, and the only place that knows the rules."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import FromClause, Table, lateral, literal_column, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnElement
 
 from storage import tables
@@ -54,6 +55,7 @@ _CHAT: Final = (
     "updated_at",
 )
 _MEMBER: Final = ("role", "joined_at", "read_seq", "read_message_id")
+_MEMBER_WIDTH: Final = len(_MEMBER) + 1
 _MEDIA: Final = (
     "id",
     "uploader_id",
@@ -112,7 +114,13 @@ def chat_columns(source: FromClause = tables.chats) -> Columns:
 
 def member_columns(source: FromClause = tables.members, user: FromClause = tables.users) -> Columns:
     """Columns for ``member_from``: the membership, then the person."""
-    return _columns(source, _MEMBER) + user_columns(user)
+    return [*_columns(source, _MEMBER), shows_reading(user), *user_columns(user)]
+
+
+def shows_reading(user: FromClause = tables.users) -> ColumnElement[bool]:
+    """Whether a person lets others see how far they have read."""
+    hides = literal_column("""'{"show_read_receipts": false}'::jsonb""", JSONB)
+    return ~user.c.privacy.contains(hides)
 
 
 def media_columns(source: FromClause = tables.media) -> Columns:
@@ -151,13 +159,15 @@ def chat_from(row: Row, start: int = 0) -> ChatRecord:
 
 def member_from(row: Row, start: int = 0) -> MemberRecord:
     """Build a membership from the columns that begin at ``start``."""
-    role, joined_at, read_seq, read_message_id = row[start : start + len(_MEMBER)]
+    person_at = start + _MEMBER_WIDTH
+    role, joined_at, read_seq, read_message_id, is_shown = row[start:person_at]
     return MemberRecord(
-        user=user_from(row, start + len(_MEMBER)),
-        role=Role(role),
+        user=user_from(row, person_at),
+        role=ROLES[role],
         joined_at=joined_at,
         read_seq=Seq(read_seq),
         read_message_id=read_message_id,
+        shows_reading=is_shown,
     )
 
 

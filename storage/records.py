@@ -76,6 +76,8 @@ class MemberRecord:
     read_seq: Seq
     """Everything up to this position of the log is read."""
     read_message_id: MessageId | None
+    shows_reading: bool = True
+    """False: nobody else is to learn the two above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +135,5 @@ class ChatListRecord:
     """Newest message that is not deleted."""
     unread_count: int
     """Exact: others' messages after the cursor that are not deleted."""
+    read_seq: Seq
+    """The cursor."""

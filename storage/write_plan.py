@@ -28,9 +28,13 @@ _MESSAGE_SENT = EVENT_CODES[MessageSent]
 
 
 def plan_writes(facts: BatchFacts, events: Sequence[DurableEvent]) -> list[_Statement]:
-    """The statements that store the events and what they did; empty if there are no events."""
+    """The statements that store the events and what they did; empty if nothing changed.
+
+    A cursor that moved silently changes a member without an event.
+    """
+    members = _member_statements(list(facts.chats.values()))
     if not events:
-        return []
+        return members
     at = facts.now
     changed = [chat for chat in facts.chats.values() if chat.has_changed]
     # A chat that is closed frees its pair for one that is new.
@@ -40,7 +44,7 @@ def plan_writes(facts: BatchFacts, events: Sequence[DurableEvent]) -> list[_Stat
         new_chats.sort(key=lambda chat: (chat.pair or (0, 0), chat.id))
         rows = [_new_chat_row(chat) for chat in new_chats]
         statements.append((queries.INSERT_CHATS, {"new_chats": dump_rows(rows)}))
-    statements += _member_statements(changed)
+    statements += members
     statements += _message_statements(facts)
     events_param = dump_rows([_event_row(event) for event in events])
     statements.append((queries.INSERT_EVENTS, {"event_rows": events_param, "at": at}))
@@ -69,10 +73,10 @@ def _chat_statements(changed: Sequence[ChatFacts]) -> list[_Statement]:
     return statements
 
 
-def _member_statements(changed: Sequence[ChatFacts]) -> list[_Statement]:
+def _member_statements(chats: Sequence[ChatFacts]) -> list[_Statement]:
     put: list[_Row] = []
     gone: list[_Row] = []
-    for chat in changed:
+    for chat in chats:
         for user_id in chat.changed_members:
             row: _Row = {"chat_id": chat.id, "user_id": user_id}
             member = chat.members.get(user_id)

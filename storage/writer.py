@@ -24,7 +24,7 @@ from typing import Final
 import trio
 
 from storage.batch import commit_batch
-from storage.commands import AnyCommand, Committed, Outcome, Rejected, RejectReason
+from storage.commands import AnyCommand, Committed, CursorMoved, Outcome, Rejected, RejectReason
 from storage.database import Database
 from storage.errors import (
     CommitUnknown,
@@ -44,6 +44,8 @@ _LEAST_SHARE: Final = 32
 """Commands that a lane takes alone although others are free: a transaction has its price."""
 _ATTEMPTS: Final = 3
 """How often a transaction is tried that another one was in the way of."""
+_WRITTEN: Final = (Committed, CursorMoved)
+"""Outcomes that changed rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +325,7 @@ class GroupWriter:
             except Exception as error:  # noqa: BLE001 # it becomes the caller's
                 if not isinstance(error, StorageError):
                     self._counters.defects += 1
-                if any(isinstance(outcome, Committed) for outcome in outcomes):
+                if any(isinstance(outcome, _WRITTEN) for outcome in outcomes):
                     # Saying "nothing was written" would be wrong: let the caller look.
                     error = CommitUnknown("a part of it was committed")
                 self._fail([append], error)
@@ -359,7 +361,7 @@ class GroupWriter:
                 continue
             counters.last_commit_seconds = trio.current_time() - began
             counters.commands += len(commands)
-            counters.commits += any(isinstance(outcome, Committed) for outcome in outcomes)
+            counters.commits += any(isinstance(outcome, _WRITTEN) for outcome in outcomes)
             return outcomes
         raise AssertionError("the last attempt returns or raises")
 
@@ -370,10 +372,12 @@ class GroupWriter:
             if isinstance(error, CommitUnknown):
                 self._counters.unknown += 1
                 own = CommitUnknown(str(error))
+            elif isinstance(error, Unavailable):
+                self._counters.unavailable += 1
+                own = type(error)(str(error), retry_after_seconds=error.retry_after_seconds)
             elif isinstance(error, StorageError):
                 self._counters.unavailable += 1
-                retry_after = error.retry_after_seconds if isinstance(error, Unavailable) else 1.0
-                own = Unavailable(str(error), retry_after_seconds=retry_after)
+                own = Unavailable(str(error))
             else:
                 own = error
             own.__cause__ = error if own is not error else error.__cause__

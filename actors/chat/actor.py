@@ -21,7 +21,7 @@ from actors.chat.ports import ChatMessage, ChatPorts, SetTyping, TypingExpired
 from actors.chat.view import ChatView
 from actors.delivery.frame import Frame
 from actors.runtime import Actor, ActorContext, Delivery
-from storage.commands import AnyCommand, Committed, Outcome, Rejected, RejectReason
+from storage.commands import AnyCommand, Committed, CursorMoved, Outcome, Rejected, RejectReason
 from storage.errors import CommitUnknown, StorageError
 from storage.events import DurableEvent, MemberRemoved
 from storage.ids import ChatId, Seq, UserId
@@ -92,7 +92,9 @@ class ChatActor(Actor[ChatMessage]):
         if events:
             await self._catch_up(until=Seq(events[0].seq - 1))
         await self._hand_out(events)
-        for delivery, outcome in zip(asked, outcomes, strict=True):
+        for delivery, command, outcome in zip(asked, commands, outcomes, strict=True):
+            if isinstance(outcome, CursorMoved):
+                await self._tell_own_cursor(command.actor_id, outcome)
             _answer(delivery, outcome)
 
     async def _catch_up(self, until: Seq) -> None:
@@ -158,6 +160,11 @@ class ChatActor(Actor[ChatMessage]):
         await self._ports.fanout.deliver(
             self._view.roles.keys(), [Frame(payload, self._chat_id)], without=user_id
         )
+
+    async def _tell_own_cursor(self, user_id: UserId, moved: CursorMoved) -> None:
+        """Keep a person's devices in step about what nobody else is to know."""
+        payload = self._ports.encoder.own_cursor(self._chat_id, moved.message_id, moved.read_seq)
+        await self._ports.fanout.deliver([user_id], [Frame(payload, self._chat_id)])
 
 
 def _answer(delivery: Delivery[ChatMessage], outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from storage.commands import (
+    CursorMoved,
     DeleteMessage,
     Duplicate,
     EditMessage,
@@ -136,6 +137,8 @@ def mark_read(state: ChatFacts, command: MarkRead, now: datetime) -> Decision:
         message_id, read_seq = message.id, message.seq
     if state.members[command.actor_id].read_seq >= read_seq:
         return Unchanged()
+    if command.is_silent:
+        return CursorMoved(message_id, read_seq)
     return (
         MessagesRead(
             chat_id=state.id,

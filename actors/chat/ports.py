@@ -9,7 +9,7 @@ from actors.chat.view import ChatView
 from actors.delivery.fanout import Fanout
 from storage.commands import AnyCommand, EventAppender
 from storage.events import DurableEvent
-from storage.ids import ChatId, Seq, UserId
+from storage.ids import ChatId, MessageId, Seq, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,10 @@ class EventEncoder(Protocol):
 
     def typing(self, chat_id: ChatId, user_id: UserId, *, is_typing: bool) -> bytes:
         """Encode the transient typing event."""
+        ...
+
+    def own_cursor(self, chat_id: ChatId, message_id: MessageId, read_seq: Seq) -> bytes:
+        """Encode the transient event that tells a person's devices of their silent reading."""
         ...
 
     def user_status(self, user_id: UserId, *, is_online: bool, last_seen_at: float) -> bytes:

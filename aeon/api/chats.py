@@ -108,13 +108,14 @@ async def _read_events(call: Call) -> Answer:
         {
             "events": [event_json(event, call.links) for event in page.events],
             "last_seq": page.last_seq,
+            "read_seq": page.read_seq,
             "has_more": page.has_more,
         }
     )
 
 
 def _chat(call: Call, view: ChatView) -> encode.Json:
-    return encode.chat(view.chat, view.members, call.links)
+    return encode.chat(view.chat, view.members, call.links, call.principal.user_id)
 
 
 _CHATS = "/api/v1/chats"

@@ -56,6 +56,7 @@ CHAT_LIST: Final = [
         "last_message": "Hello",
         "last_message_time": "2026-11-23T09:00:01.000000Z",
         "unread_count": 1,
+        "read_seq": 1,
         "last_seq": 2,
         "members_count": 2,
         "role": "owner",
@@ -115,6 +116,7 @@ EVENTS: Final = {
         }
     ],
     "last_seq": 3,
+    "read_seq": 2,
     "has_more": False,
 }
 TOKEN: Final = {

@@ -9,6 +9,7 @@ from storage.commands import (
     AlreadyExists,
     AnyCommand,
     Committed,
+    CursorMoved,
     Duplicate,
     Unchanged,
 )
@@ -16,7 +17,7 @@ from storage.commands import (
 ASK_SECONDS: Final = 10.0
 """How long a person waits for an answer; then the outcome is unknown to them."""
 
-Answer = Committed | Duplicate | AlreadyExists | Unchanged
+Answer = Committed | CursorMoved | Duplicate | AlreadyExists | Unchanged
 
 
 async def ask_chat(services: Services, command: AnyCommand) -> Answer:
@@ -30,5 +31,5 @@ async def ask_chat(services: Services, command: AnyCommand) -> Answer:
         storage.errors.StorageError: as ``EventAppender.append``.
     """
     answer = await services.chat(command.chat_id).ask(command, timeout_seconds=ASK_SECONDS)
-    assert isinstance(answer, Committed | Duplicate | AlreadyExists | Unchanged), type(answer)
+    assert isinstance(answer, Answer), type(answer)
     return answer

@@ -54,7 +54,7 @@ class ReadMark:
 
     chat_id: ChatId
     seq: Seq
-    """Of the read mark's event; of the chat's newest event when nothing changed."""
+    """Of the read mark's event; of the chat's newest event when there is none."""
     unread_count: int
     newly_read: int
     """Others' messages that this mark took off the count."""
@@ -153,12 +153,20 @@ async def mark_read(
     chat_id: ChatId,
     message_id: MessageId | None = None,
 ) -> ReadMark:
-    """Move one's read cursor up to a message of the chat, or over everything. Never back."""
+    """Move one's read cursor up to a message of the chat, or over everything. Never back.
+
+    Who does not show read receipts reads silently: no event, nothing for others to see.
+    """
     async with services.database.connection() as conn:
-        before = await chats.count_unread(conn, chat_id, principal.user_id)
+        before = await chats.get_read_state(conn, chat_id, principal.user_id)
     if before is None:
         raise EdgeError("not_a_member")
-    command = MarkRead(chat_id=chat_id, actor_id=principal.user_id, message_id=message_id)
+    command = MarkRead(
+        chat_id=chat_id,
+        actor_id=principal.user_id,
+        message_id=message_id,
+        is_silent=not before.shows_reading,
+    )
     answer = await ask_chat(services, command)
     async with services.database.connection() as conn:
         after = await chats.count_unread(conn, chat_id, principal.user_id)
@@ -168,7 +176,7 @@ async def mark_read(
             seq = await chats.get_position(conn, chat_id, principal.user_id)
     if after is None or seq is None:
         raise EdgeError("not_a_member")
-    return ReadMark(chat_id, seq, after, max(0, before - after))
+    return ReadMark(chat_id, seq, after, max(0, before.unread_count - after))
 
 
 async def mark_message_read(

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from aeon.wire.links import PLAIN, Links
+from storage.ids import UserId
 from storage.records import (
     ChatListRecord,
     ChatRecord,
@@ -66,20 +67,29 @@ def account(user: UserRecord) -> Json:
     }
 
 
-def member(record: MemberRecord) -> Json:
-    """One person's place in a chat; ``is_admin`` is about the chat."""
+def member(record: MemberRecord, viewer_id: UserId | None = None) -> Json:
+    """One person's place in a chat; ``is_admin`` is about the chat.
+
+    Who hides read receipts shows their cursor to nobody but themselves.
+    """
+    is_shown = record.shows_reading or record.user.id == viewer_id
     return {
         **person(record.user),
         "is_admin": record.role is not Role.MEMBER,
         "role": record.role.value,
         "joined_at": timestamp(record.joined_at),
-        "read_seq": record.read_seq,
-        "read_message_id": record.read_message_id,
+        "read_seq": record.read_seq if is_shown else None,
+        "read_message_id": record.read_message_id if is_shown else None,
     }
 
 
-def chat(record: ChatRecord, members: Iterable[MemberRecord], links: Links = PLAIN) -> Json:
-    """A chat with its people; the same for every receiver."""
+def chat(
+    record: ChatRecord,
+    members: Iterable[MemberRecord],
+    links: Links = PLAIN,
+    viewer_id: UserId | None = None,
+) -> Json:
+    """A chat with its people; without ``viewer_id`` the same for every receiver."""
     return {
         "id": record.id,
         "title": record.title,
@@ -92,7 +102,7 @@ def chat(record: ChatRecord, members: Iterable[MemberRecord], links: Links = PLA
         "updated_at": optional_timestamp(record.updated_at),
         "last_seq": record.last_seq,
         "members_count": record.members_count,
-        "members": [member(one) for one in members],
+        "members": [member(one, viewer_id) for one in members],
     }
 
 
@@ -107,6 +117,7 @@ def chat_list_item(record: ChatListRecord, links: Links = PLAIN) -> Json:
         "last_message": None if last is None else last.text,
         "last_message_time": None if last is None else timestamp(last.created_at),
         "unread_count": record.unread_count,
+        "read_seq": record.read_seq,
         "last_seq": record.chat.last_seq,
         "members_count": record.chat.members_count,
         "role": record.role.value,

@@ -22,7 +22,7 @@ from storage.events import (
     MessageSent,
     MessagesRead,
 )
-from storage.ids import ChatId, UserId
+from storage.ids import ChatId, MessageId, Seq, UserId
 
 
 def event_frame(event: DurableEvent, links: Links = PLAIN) -> bytes:
@@ -87,6 +87,17 @@ class WireEncoder:
         """Encode that somebody began or stopped typing."""
         return orjson.dumps(
             {"type": "typing", "chat_id": chat_id, "user_id": user_id, "is_typing": is_typing}
+        )
+
+    def own_cursor(self, chat_id: ChatId, message_id: MessageId, read_seq: Seq) -> bytes:
+        """Encode how far oneself has read, for one's own connections."""
+        return orjson.dumps(
+            {
+                "type": "read_cursor",
+                "chat_id": chat_id,
+                "message_id": message_id,
+                "read_seq": read_seq,
+            }
         )
 
     def user_status(self, user_id: UserId, *, is_online: bool, last_seen_at: float) -> bytes:

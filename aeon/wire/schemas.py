@@ -90,8 +90,9 @@ class PrivacySettings(Output):
     show_read_receipts: Annotated[
         bool,
         Field(
-            description="False: left out of `read_by` and of readers. The position up to which"
-            " they have read stays in members and in events."
+            description="False: nobody learns what this person has read: they are in no"
+            " `read_by` and no list of readers, their reading makes no `message_read`, and the"
+            " read fields of members are null for others."
         ),
     ] = True
 
@@ -112,7 +113,10 @@ class Member(Person):
     is_admin: Annotated[bool, Field(description="Owner or admin of this chat")]
     role: RoleName
     joined_at: Moment
-    read_seq: Annotated[Position, Field(description="Everything up to it is read")]
+    read_seq: Annotated[
+        Position | None,
+        Field(description="Everything up to it is read; null: this person hides it"),
+    ]
     read_message_id: Number | None
 
 
@@ -143,6 +147,7 @@ class ChatListItem(Output):
     last_message: Annotated[str | None, Field(description="Text of the newest message")]
     last_message_time: Moment | None
     unread_count: Annotated[int, Field(ge=0)]
+    read_seq: Annotated[Position, Field(description="You have read everything up to it")]
     last_seq: Position
     members_count: Annotated[int, Field(ge=1)]
     role: RoleName
@@ -259,6 +264,7 @@ class EventsAnswer(Output):
 
     events: list[Event]
     last_seq: Position
+    read_seq: Annotated[Position, Field(description="You have read everything up to it")]
     has_more: bool
 
 

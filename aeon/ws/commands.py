@@ -123,8 +123,8 @@ async def _resume(context: Context, command: requests.ResumeCommand) -> Fields:
     report = await context.resume.run(cursors)
     return {
         "chats": {
-            chat_id: {"seq": seq, "replayed": replayed}
-            for chat_id, (seq, replayed) in report.chats.items()
+            chat_id: {"seq": one.seq, "replayed": one.replayed, "read_seq": one.read_seq}
+            for chat_id, one in report.chats.items()
         },
         "resync": report.resync,
         "left": report.left,

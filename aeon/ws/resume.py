@@ -26,12 +26,22 @@ _HOLDER: Final = "replay"
 PAUSED: Final = "client"
 
 
+@dataclass(frozen=True, slots=True)
+class ResumedChat:
+    """A chat that goes on live."""
+
+    seq: int
+    """How far the connection was brought."""
+    replayed: int
+    read_seq: int | None
+    """How far the person has read: also what they read silently on another device."""
+
+
 @dataclass(slots=True)
 class ResumeReport:
     """What a resume did, as its ack tells."""
 
-    chats: dict[ChatId, tuple[int, int]] = field(default_factory=dict)
-    """Chat to (seq reached, events replayed)."""
+    chats: dict[ChatId, ResumedChat] = field(default_factory=dict)
     resync: list[ChatId] = field(default_factory=list)
     """Chats to load afresh: too far behind, or not named by the client."""
     left: list[ChatId] = field(default_factory=list)
@@ -99,7 +109,7 @@ class Resume:
                 await session.wait_drained()
                 if not page.has_more and session.latest_seen(chat_id) <= reached:
                     session.go_on_after(chat_id, reached)
-                    report.chats[chat_id] = (reached, replayed)
+                    report.chats[chat_id] = ResumedChat(reached, replayed, page.read_seq)
                     return
         finally:
             # No checkpoint between the last look at latest_seen and this.

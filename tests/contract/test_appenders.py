@@ -14,6 +14,7 @@ from storage.commands import (
     AlreadyExists,
     AnyCommand,
     Committed,
+    CursorMoved,
     Duplicate,
     EventAppender,
     Outcome,
@@ -119,6 +120,25 @@ async def test_an_outcome_for_every_command_in_order(appender: EventAppender) ->
         Committed,
         Unchanged,
     ]
+
+
+async def test_a_silent_cursor_is_kept_and_leaves_no_event(appender: EventAppender) -> None:
+    await run(appender, create(1, 1, 2), send(1, 1))
+    outcomes = await appender.append(
+        [read(1, 2, is_silent=True), read(1, 2), read(1, 2, is_silent=True), send(1, 1)]
+    )
+    (loud,) = await run(appender, read(1, 2))
+
+    assert kinds(outcomes) == [CursorMoved, Unchanged, Unchanged, Committed]
+    assert [event.seq for event in events(outcomes)] == [3]
+    assert [event.seq for event in events([loud])] == [4]
+
+
+async def test_a_silent_cursor_is_written_when_nothing_else_is(appender: EventAppender) -> None:
+    await run(appender, create(1, 1, 2), send(1, 1))
+    outcomes = await run(appender, read(1, 2, is_silent=True), read(1, 2))
+
+    assert kinds(outcomes) == [CursorMoved, Unchanged]
 
 
 async def test_later_commands_see_earlier_ones(appender: EventAppender) -> None:

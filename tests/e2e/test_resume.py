@@ -23,7 +23,7 @@ async def test_a_client_that_was_away_gets_what_it_missed(server: Server) -> Non
             await anna.send(chat_id, "live")
             await socket.frame(lambda f: f.get("message", {}).get("text") == "live")
 
-    assert ack["chats"] == {str(chat_id): {"seq": 10, "replayed": 8}}
+    assert ack["chats"] == {str(chat_id): {"seq": 10, "replayed": 8, "read_seq": 8}}
     assert (ack["resync"], ack["left"]) == ([], [])
     assert [event["seq"] for event in socket.events] == [3, 4, 5, 6, 7, 8, 9, 10, 11]
     # A replay shows messages as they are now.
@@ -56,7 +56,7 @@ async def test_what_went_live_before_is_not_replayed(server: Server) -> None:
             await socket.event("new_message")
             ack = await socket.command("resume", cursors={str(chat_id): 1})
 
-    assert ack["chats"][str(chat_id)] == {"seq": 3, "replayed": 1}
+    assert ack["chats"][str(chat_id)] == {"seq": 3, "replayed": 1, "read_seq": 1}
     assert sorted(event["seq"] for event in socket.events) == [2, 3]
 
 
@@ -99,7 +99,7 @@ class TestSmallLimit:
                 near = await socket.command("resume", cursors={str(chat_id): 2})
 
         assert (too_far["resync"], too_far["chats"]) == ([chat_id], {})
-        assert near["chats"] == {str(chat_id): {"seq": 5, "replayed": 3}}
+        assert near["chats"] == {str(chat_id): {"seq": 5, "replayed": 3, "read_seq": 1}}
 
 
 async def test_a_paused_chat_is_silent_until_it_is_joined_and_resumed(server: Server) -> None:

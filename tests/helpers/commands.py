@@ -43,11 +43,12 @@ def delete(chat: int, actor: int, message: int) -> DeleteMessage:
     )
 
 
-def read(chat: int, actor: int, message: int | None = None) -> MarkRead:
+def read(chat: int, actor: int, message: int | None = None, *, is_silent: bool = False) -> MarkRead:
     return MarkRead(
         chat_id=ChatId(chat),
         actor_id=UserId(actor),
         message_id=None if message is None else MessageId(message),
+        is_silent=is_silent,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from actors.chat.decide import decide
-from storage.commands import AnyCommand, Committed, Outcome, Rejected, RejectReason
+from storage.commands import AnyCommand, Committed, CursorMoved, Outcome, Rejected, RejectReason
 from storage.events import DurableEvent
 from storage.facts import BatchFacts, ChatFacts
 from storage.ids import ChatId, MessageId, UserId
@@ -59,6 +59,8 @@ class FakeAppender:
             facts.readable.add((source, command.actor_id))
         facts.now += timedelta(milliseconds=1)
         decision = decide(chat, command, facts.now)
+        if isinstance(decision, CursorMoved):
+            chat.move_cursor(command.actor_id, decision.message_id, decision.read_seq)
         if not isinstance(decision, tuple):
             return decision
         for event in decision:

@@ -34,6 +34,7 @@ async def test_a_chat_as_the_contract_shows_it(server: Server) -> None:
         "last_message": None,
         "last_message_time": None,
         "unread_count": 0,
+        "read_seq": 1,
         "last_seq": 1,
         "members_count": 2,
         "role": "member",

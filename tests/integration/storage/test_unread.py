@@ -107,7 +107,8 @@ async def take(
             outcome = await talk.do(DeleteMessage(chat_id=chat_id, actor_id=who, message_id=target))
             if isinstance(outcome, Committed):
                 model.delete(target)
-        case "leave":
+        # The last to leave closes the chat, and stays in it: nothing to compare then.
+        case "leave" if len(model.unread) > 1:
             outcome = await talk.do(RemoveMember(chat_id=chat_id, actor_id=who, user_id=who))
             if isinstance(outcome, Committed):
                 del model.unread[who]

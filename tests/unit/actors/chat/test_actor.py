@@ -6,11 +6,11 @@ import trio
 from actors.chat.errors import ChatRefused
 from actors.chat.ports import SetTyping
 from actors.runtime import ActorError
-from storage.commands import Committed, Duplicate, RejectReason
+from storage.commands import Committed, CursorMoved, Duplicate, RejectReason
 from storage.errors import CommitUnknown, Unavailable
 from storage.ids import UserId
 from tests.helpers.actor_world import world
-from tests.helpers.commands import add, create, remove, send
+from tests.helpers.commands import add, create, read, remove, send
 
 ANNA, BORIS, CLARA = 1, 2, 3
 CHAT = 10
@@ -172,3 +172,24 @@ async def test_a_bug_in_one_chat_leaves_the_other_alone(autojump_clock: trio.abc
         await w.ask(CHAT, send(CHAT, ANNA))
 
     assert len(w.appender.events_of(create(CHAT, ANNA).chat_id)) == 2
+
+
+async def test_silent_reading_is_told_to_own_devices_only(autojump_clock: trio.abc.Clock) -> None:
+    async with world(ANNA, BORIS) as w:
+        anna = await w.connect(ANNA)
+        phone, laptop = await w.connect(BORIS), await w.connect(BORIS, "laptop")
+        await w.ask(CHAT, create(CHAT, ANNA, BORIS))
+        sent = await w.ask(CHAT, send(CHAT, ANNA))
+        outcome = await w.ask(CHAT, read(CHAT, BORIS, is_silent=True))
+
+    assert isinstance(sent, Committed)
+    assert outcome == CursorMoved(sent.event.message.id, sent.event.seq)
+    told = {
+        "type": "read_cursor",
+        "chat_id": CHAT,
+        "message_id": outcome.message_id,
+        "read_seq": outcome.read_seq,
+    }
+    assert phone.transient == laptop.transient == [told]
+    assert anna.transient == []
+    assert anna.seqs == phone.seqs == laptop.seqs == [1, 2]

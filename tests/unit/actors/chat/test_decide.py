@@ -9,6 +9,7 @@ from storage.commands import (
     AlreadyExists,
     AnyCommand,
     Committed,
+    CursorMoved,
     Duplicate,
     Outcome,
     Rejected,
@@ -289,6 +290,32 @@ class TestReading:
         assert await one(world, read(GROUP, MEMBER, first.message.id)) == Unchanged()
         assert await one(world, read(GROUP, MEMBER)) == Unchanged()
         assert world.facts.chats[GROUP].members[MEMBER].read_seq == second.seq
+
+    async def test_silent_reading_moves_the_cursor_without_an_event(
+        self, world: FakeAppender
+    ) -> None:
+        first = await sent(world, send(GROUP, OTHER))
+        second = await sent(world, send(GROUP, OTHER))
+        before = world.facts.chats[GROUP].last_seq
+
+        moved = await one(world, read(GROUP, MEMBER, first.message.id, is_silent=True))
+        rest = await one(world, read(GROUP, MEMBER, is_silent=True))
+        again = await one(world, read(GROUP, MEMBER, first.message.id, is_silent=True))
+
+        assert moved == CursorMoved(first.message.id, first.seq)
+        assert rest == CursorMoved(second.message.id, second.seq)
+        assert again == Unchanged()
+        assert world.facts.chats[GROUP].last_seq == before
+        assert world.facts.chats[GROUP].members[MEMBER].read_seq == second.seq
+
+    async def test_silent_reading_is_no_right(self, world: FakeAppender) -> None:
+        message = (await sent(world, send(GROUP, OTHER))).message.id
+
+        for command in (
+            read(GROUP, STRANGER, message, is_silent=True),
+            read(PAIR, MEMBER, message, is_silent=True),
+        ):
+            assert isinstance(await one(world, command), Rejected)
 
     async def test_reading_nothing(self, world: FakeAppender) -> None:
         assert await one(world, read(NOTES, OWNER)) == Unchanged()

@@ -1,5 +1,6 @@
 """What is sent is what the API description says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import orjson
@@ -7,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from aeon.wire import encode, schemas
+from storage.ids import MessageId, Seq, UserId
 from storage.records import ChatListRecord, Role
 from tests.helpers import records
 
@@ -28,12 +30,12 @@ def conforms(model: object, value: object) -> None:
         (
             schemas.ChatListItem,
             encode.chat_list_item(
-                ChatListRecord(records.chat(), Role.MEMBER, records.message(), 3)
+                ChatListRecord(records.chat(), Role.MEMBER, records.message(), 3, Seq(1))
             ),
         ),
         (
             schemas.ChatListItem,
-            encode.chat_list_item(ChatListRecord(records.chat(), Role.OWNER, None, 0)),
+            encode.chat_list_item(ChatListRecord(records.chat(), Role.OWNER, None, 0, Seq(1))),
         ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
@@ -64,8 +66,20 @@ def test_an_admin_of_the_chat_is_no_admin_of_the_server() -> None:
 
 
 def test_the_last_message_of_a_list_item_is_its_text() -> None:
-    item = encode.chat_list_item(ChatListRecord(records.chat(), Role.MEMBER, records.message(), 3))
+    item = encode.chat_list_item(
+        ChatListRecord(records.chat(), Role.MEMBER, records.message(), 3, Seq(1))
+    )
     assert (item["last_message"], item["last_message_time"]) == (
         "Hello",
         "2026-11-23T05:17:06.412466Z",
     )
+
+
+def test_a_hidden_cursor_is_shown_to_its_owner_only() -> None:
+    hidden = replace(records.member(7), shows_reading=False, read_message_id=MessageId(5))
+    shown = encode.member(hidden, UserId(7))
+
+    for others in (encode.member(hidden), encode.member(hidden, UserId(8))):
+        assert (others["read_seq"], others["read_message_id"]) == (None, None)
+        conforms(schemas.Member, others)
+    assert (shown["read_seq"], shown["read_message_id"]) == (1, 5)
