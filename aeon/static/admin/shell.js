@@ -43,6 +43,7 @@ export function renderShell({ state, title, content, leave, retry }) {
       state.said && notice(state.said.tone, state.said.text),
       stuck(overview?.stuck ?? [], route),
       failed(state),
+      elsewhere(state),
       content,
     ),
   );
@@ -83,6 +84,12 @@ function stuck(rows, route) {
         ` at work on ${row.current_message ?? UNKNOWN} for ${duration(row.current_seconds)},`
           + ` ${row.depth} waiting`))),
     more > 0 && h("a", { href: "#/actors?sort=current" }, `and ${more} more`));
+}
+
+// Several nodes may answer at one address, and each knows its own actors only.
+function elsewhere({ data, overview }) {
+  if (!data?.node || !overview || data.node === overview.system.node) return null;
+  return notice("note", `What follows is of node ${data.node}: several answer at this address.`);
 }
 
 function failed({ error, dataAt, connection }) {
