@@ -97,9 +97,10 @@ async def serve(
 ) -> None:
     """Serve an application until ``shutdown`` is set, or its function returns.
 
-    Stopping: no new connections; idle ones are closed; requests under way get Hypercorn's
-    ``graceful_timeout``; WebSockets that the application has not closed by itself are closed
-    with 1012 behind what was sent to them. Then everything left is cancelled, at the latest
+    Stopping: no new connections; responses say ``Connection: close``, and connections that stay
+    idle are closed after a moment; requests under way get Hypercorn's ``graceful_timeout``;
+    WebSockets that the application has not closed by itself are closed with 1012 behind what was
+    sent to them. Then everything left is cancelled, at the latest
     when ``graceful_timeout`` is over. Cancelling ``serve`` itself stops without any grace.
 
     Args:
@@ -139,6 +140,8 @@ class Server:
         self.config = config
         self.limits = limits
         self._turns = turns
+        self.is_leaving = False
+        """No more is accepted; whoever is connected is answered and let go."""
         self.state = ConnectionState({})
         self.context = WorkerContext(config.max_requests)
         self.ssl_context: ssl.SSLContext | None = config.create_ssl_context()
@@ -215,10 +218,13 @@ class Server:
 
     async def _stop(self, connections: trio.Nursery) -> None:
         grace = trio.current_time() + self.config.graceful_timeout
+        # An idle connection is not cut at once: the next request may be on its way, and would
+        # fail. It is answered with "Connection: close", as all responses are from now on.
+        self.is_leaving = True
+        await self._wait_empty(min(grace, trio.current_time() + self.limits.farewell_seconds))
         await self.context.terminated.set()
         for connection in tuple(self._connections):
             connection.close_if_idle()
-        await self._wait_empty(min(grace, trio.current_time() + self.limits.farewell_seconds))
         for websocket in tuple(self._websockets):
             websocket.transport.close_nowait(RESTART, "restart")
         await self._wait_empty(grace)

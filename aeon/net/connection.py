@@ -57,6 +57,11 @@ class Owner(Protocol):
     state: ConnectionState
     ssl_context: ssl.SSLContext | None
 
+    @property
+    def is_leaving(self) -> bool:
+        """The server accepts no more, and is about to stop."""
+        ...
+
     def websocket_opened(self, websocket: WebSocket) -> None:
         """Count it, and ping it from now on."""
         ...
@@ -121,6 +126,11 @@ class Connection:
             for websocket in tuple(self._websockets):
                 websocket.drop()
             await trio.aclose_forcefully(self._socket_stream)
+
+    @property
+    def is_leaving(self) -> bool:
+        """The server is about to stop."""
+        return self._owner.is_leaving
 
     def close_if_idle(self) -> None:
         """End it now unless a request or a WebSocket is under way."""

@@ -113,6 +113,11 @@ class Host(Protocol):
 
     limits: NetLimits
 
+    @property
+    def is_leaving(self) -> bool:
+        """The server is about to stop: what is asked now is answered for the last time."""
+        ...
+
     def make_stream(self, options: StreamOptions, *, is_websocket: bool) -> Any:
         """Make what handles one request: an ``HttpRequest`` or a ``WebSocketStream``."""
         ...
@@ -232,6 +237,12 @@ class Http1(H11Protocol):
     def __init__(self, host: Host, *args: Any) -> None:
         super().__init__(*args)
         self._host = host
+
+    async def stream_send(self, event: Event) -> None:
+        """Send one event of the stream; a leaving server says so with each response."""
+        if isinstance(event, Response) and event.status_code >= 200 and self._host.is_leaving:
+            event = replace(event, headers=[*event.headers, (b"connection", b"close")])
+        await super().stream_send(event)
 
     @property
     def awaits_head(self) -> bool:
