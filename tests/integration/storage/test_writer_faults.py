@@ -13,7 +13,7 @@ from storage import migrate
 from storage.commands import AnyCommand, Committed, Duplicate, Outcome, SendMessage
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres
-from storage.errors import CommitUnknown, Unavailable
+from storage.errors import CommitUnknown, Contention, Unavailable
 from storage.writer import GroupWriter
 from tests.helpers.commands import create, send
 from tests.helpers.people import add_people
@@ -154,21 +154,35 @@ async def test_read_only(people: Database, database_url: str) -> None:
     assert await keys(people) == []
 
 
-async def test_deadlocked_transactions_are_tried_again(people: Database) -> None:
-    """Somebody else locks in another order; PostgreSQL picks a victim, and nobody notices."""
+async def deadlock(people: Database, *, times: int) -> None:
+    """Somebody else locks in another order, and PostgreSQL makes us its victim so often."""
     await execute(
         people,
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I SET deadlock_timeout = ''10ms''',"
-        " current_database()); END $$",
         "CREATE SEQUENCE attempts",
         "CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " IF nextval('attempts') < 3 THEN"
+        f" IF nextval('attempts') <= {times} THEN"
         " RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF; RETURN NULL; END $$",
         "CREATE TRIGGER deadlock BEFORE INSERT ON events EXECUTE FUNCTION deadlock()",
     )
+
+
+async def test_a_victim_of_a_deadlock_is_tried_again(people: Database) -> None:
+    await deadlock(people, times=2)
     async with running_writer(people) as writer:
         assert isinstance(await append_one(writer, send(1, 1)), Committed)
         assert writer.statistics().retries == 2
+
+
+async def test_an_eternal_victim_is_told_so(people: Database) -> None:
+    """Nothing was written, and nothing is wrong with the database: each is told to come back."""
+    await deadlock(people, times=3)
+    async with running_writer(people) as writer:
+        with pytest.raises(Contention) as caught:
+            await append_one(writer, send(1, 1, client_msg_id="k"))
+        assert caught.value.retry_after_seconds <= 0.1
+        assert isinstance(await append_one(writer, send(1, 1, client_msg_id="k")), Committed)
+    assert await keys(people) == ["k"]
+    await assert_sound(people)
 
 
 @pytest.fixture

@@ -53,6 +53,15 @@ def test_overload_and_unknown_outcome_are_told_apart() -> None:
     assert "client_msg_id" in describe(storage_errors.CommitUnknown("x")).message
 
 
+def test_who_was_in_each_others_way_may_try_again_at_once() -> None:
+    """The database was there, so nobody is told that it was not."""
+    fault = describe(storage_errors.Contention("x", retry_after_seconds=0.1))
+    assert (fault.code, fault.status_code) == ("overloaded", 503)
+    assert fault.retryable
+    assert fault.retry_after_seconds == 0.1
+    assert not fault.is_bug
+
+
 def test_an_actor_that_could_not_load_did_nothing() -> None:
     failed = ActorFailed(ADDRESS)
     failed.__cause__ = storage_errors.Unavailable("x", retry_after_seconds=3.0)
