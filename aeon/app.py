@@ -18,6 +18,7 @@ from aeon.api.cors import add_cors
 from aeon.api.dispatch import BODY_TIMEOUT_SECONDS, JSON, VARY, failure, view
 from aeon.api.media import media_blueprint
 from aeon.api.routes import ROUTES
+from aeon.forwarded import ForwardedMiddleware, TrustedProxies
 from aeon.media.body import StreamingHTTPConnection, StreamingRequest
 from aeon.net.asgi import TransportMiddleware
 from aeon.services import Services
@@ -52,7 +53,9 @@ def create_app(services: Services) -> QuartTrio:
     ws.register(app, services)
     _add_common_parts(app, services)
     # Under Aeon's own server it steps aside; any other ASGI server gets its transport from it.
-    app.asgi_app = TransportMiddleware(app.asgi_app)  # type: ignore[method-assign] # Quart's way
+    asgi_app = TransportMiddleware(app.asgi_app)
+    proxies = TrustedProxies.parse(services.settings.trusted_proxies)
+    app.asgi_app = ForwardedMiddleware(asgi_app, proxies) if proxies else asgi_app  # type: ignore[method-assign] # Quart's way
     return app
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from aeon.forwarded import TrustedProxies
 from storage.ids import MAX_ID
 
 MIN_SECRET_KEY_CHARACTERS: Final = 32
@@ -56,6 +57,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str | None = None
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses whose X-Forwarded headers are believed."""
     workers: int | None = Field(default=None, ge=1, le=MAX_WORKERS)
     """Node processes under the supervisor; None: one process without it."""
     shutdown_seconds: float = Field(default=25.0, ge=1.0, le=3600.0)
@@ -131,6 +134,22 @@ class Settings(BaseSettings):
     @classmethod
     def _split_origins(cls, value: object) -> object:
         return _split_list(value)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_proxies(cls, value: object) -> object:
+        return _split_list(value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            TrustedProxies.parse(proxies)
+        except ValueError:
+            raise ValueError(
+                'each entry is an address or a network, like "127.0.0.1" or "10.0.0.0/8"; or "*"'
+            ) from None
+        return proxies
 
     @field_validator("admin_telegram_ids", mode="before")
     @classmethod

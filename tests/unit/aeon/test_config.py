@@ -77,6 +77,8 @@ def test_the_environment_wins_over_the_file_and_arguments_over_both(
         ("TELEGRAM_WEBHOOK_SECRET", "with space"),
         ("ALGORITHM", "none"),
         ("DATABASE_URL", "mysql://host/name"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,proxy.example.org"),
+        ("WORKERS", "0"),
         ("REDIS_URL", "http://host"),
         ("PUBLIC_URL", "chat.example.org"),
         ("CORS_ORIGINS", "chat.example.org"),
