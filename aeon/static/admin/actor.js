@@ -11,13 +11,14 @@ import { table } from "./table.js";
 const ACTIONS = {
   restart: {
     label: "Restart",
-    text: "A fresh instance takes over and handles what waits. Whoever waits for the message in"
-      + " hand gets an error.",
+    text: "A fresh instance takes over and handles what waits. A message in hand for longer than a"
+      + " second is cut off: whoever waits for it gets an error.",
     tone: "primary",
   },
   passivate: {
     label: "Put to sleep",
-    text: "It is forgotten once it rests, and the next message wakes it. Nothing is lost.",
+    text: "If it is at rest, it is forgotten until its next message; nothing is lost. If it is busy,"
+      + " nothing happens.",
     tone: "",
   },
   stop: {

@@ -15,7 +15,7 @@ export function renderShell({ state, title, content, leave, retry }) {
   const { overview, route } = state;
   return h(
     "div",
-    { class: "page" },
+    { class: state.connection.state === "lost" ? "page stale" : "page" },
     h(
       "header",
       { class: "top" },
@@ -23,7 +23,7 @@ export function renderShell({ state, title, content, leave, retry }) {
         h("a", { class: "brand", href: "#/" },
           h("img", { src: "/static/docs/icon.svg", alt: "", width: 24, height: 24 }),
           h("span", null, "Aeon")),
-        node(overview?.system),
+        node(overview?.system, state.connection),
         h("span", { class: "push" }),
         badge(state.connection.state),
         h("button", { type: "button", class: "quiet", onclick: () => leave("") }, "Sign out")),
@@ -52,11 +52,11 @@ export function renderShell({ state, title, content, leave, retry }) {
 const isCurrent = (view, route) =>
   view === route.view || (view === "actors" && route.view === "actor");
 
-function node(system) {
+function node(system, connection) {
   if (!system) return null;
   return h("span", { class: "where" },
     h("span", { class: "name", title: "Node" }, system.node),
-    badge(system.draining ? "draining" : "up"),
+    connection.state === "live" && badge(system.draining ? "draining" : "up"),
     h("span", { class: "faint" }, `${system.version} · up ${duration(system.uptime_seconds)}`));
 }
 
