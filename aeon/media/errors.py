@@ -7,7 +7,7 @@
     ├── QuotaExceeded        this person's files fill what one person may store
     ├── StorageFull          the disk is full; nothing was kept
     ├── MediaNotFound        no such file, or the link is not valid (any more)
-    └── tus: UploadNotFound, OffsetMismatch, ChecksumMismatch, UploadLocked
+    └── tus: UnsupportedType, UploadNotFound, OffsetMismatch, ChecksumMismatch, UploadLocked
 
 HTTP statuses are in the edge's one table.
 """
@@ -33,6 +33,13 @@ class InvalidUpload(MediaError):
     def __init__(self, message: str, *, field: str = "file") -> None:
         super().__init__(message)
         self.field = field
+
+
+class UnsupportedType(MediaError):
+    """A piece of a resumable upload does not say that it is one."""
+
+    def __init__(self) -> None:
+        super().__init__("Pieces are sent as application/offset+octet-stream.")
 
 
 class TooManyUploads(MediaError):
