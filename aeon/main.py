@@ -12,18 +12,21 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import trio
 
 from actors.chat.decide import decide
 from actors.chat.log import DatabaseChatLog
-from actors.chat.ports import ChatPorts
+from actors.chat.ports import ChatMessage, ChatPorts
+from actors.cluster.cluster import Cluster
+from actors.cluster.record import DatabaseRecord
 from actors.delivery.fanout import Fanout
 from actors.delivery.session import CloseReason
 from actors.runtime import ActorSystem
 from actors.services import Endless, Writing
-from actors.system import ActorLimits, register_kinds
+from actors.system import CHAT, ActorLimits, register_kinds
 from actors.user.ports import UserPorts
 from actors.user.presence import Presence
 from aeon import garbage
@@ -42,6 +45,7 @@ from storage.database import Database
 from storage.deployment import deployment_id
 from storage.embedded import EmbeddedPostgres
 from storage.errors import Unavailable
+from storage.ids import ChatId
 from storage.retention import RetentionJob, RetentionPolicy
 from storage.writer import GroupWriter
 
@@ -85,8 +89,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             # in reverse.
             system.add_service("writer", lambda: writing)
             bus = await open_bus(settings, database)
+            cluster = None
             if bus is not None:
+                record = DatabaseRecord(database)
+                cluster = Cluster(bus, record, fanout, partial(_tell_chat, system))
                 system.add_service("bus", lambda: Endless(bus))
+                system.add_service("cluster", lambda: Endless(cluster))
             system.add_service("presence", lambda: Endless(presence))
             system.add_service("retention", lambda: Endless(_retention(settings, database)))
             system.add_service("media", lambda: Endless(media))
@@ -97,8 +105,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     log=DatabaseChatLog(database),
                     encoder=encoder,
                     fanout=fanout,
+                    cluster=None if cluster is None else cluster.relay,
                 ),
-                user=UserPorts(fanout=fanout, presence=presence),
+                user=UserPorts(
+                    fanout=fanout,
+                    presence=presence,
+                    arrivals=None if cluster is None else cluster.arrivals,
+                ),
                 limits=ActorLimits(idle_seconds=settings.actor_idle_seconds),
             )
             async with system:
@@ -109,6 +122,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     system=system,
                     fanout=fanout,
                     bus=bus,
+                    cluster=cluster,
                     media=media,
                 )
 
@@ -132,6 +146,10 @@ async def open_bus(settings: Settings, database: Database) -> Bus | None:
     bus = RedisBus(url, namespace=f"{settings.redis_prefix}:{deployment}")
     await bus.check()
     return bus
+
+
+def _tell_chat(system: ActorSystem, chat_id: ChatId, message: ChatMessage) -> bool:
+    return system.ref(CHAT, chat_id).tell(message)
 
 
 def _retention(settings: Settings, database: Database) -> RetentionJob:

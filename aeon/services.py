@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from actors.chat.ports import ChatMessage
+from actors.cluster.cluster import Cluster
 from actors.delivery.fanout import Fanout
 from actors.runtime import ActorRef, ActorSystem
 from actors.services import Writing
@@ -51,6 +52,8 @@ class Services:
     media: Depot
     bus: Bus | None = None
     """To the other nodes; None when this is the only one."""
+    cluster: Cluster | None = None
+    """What of other nodes' commits concerns the people here; None as ``bus``."""
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     limiter: Limiter = field(default_factory=Limiter)
     """Token buckets; asked only while ``settings.are_rate_limits_on``."""

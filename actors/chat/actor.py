@@ -7,23 +7,22 @@ Rules of this file:
   hand-out of up to ``fanout.SLICE_SESSIONS`` receivers there is no checkpoint.
 - When the outcome of a commit is unknown, the picture in memory is worth nothing: the askers
   are told to try again, and the actor crashes so that it loads afresh.
-- Events of a chat that another node committed are read from the log before one's own are
-  handed out, so a receiver never sees a gap.
+- Order and receivers are the feed's (``actors.chat.feed``); what other nodes committed comes to
+  it by ``NewsArrived``, through this same mailbox.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
 from actors.chat.errors import ChatRefused
-from actors.chat.ports import ChatMessage, ChatPorts, SetTyping, TypingExpired
-from actors.chat.view import ChatView
+from actors.chat.feed import Feed
+from actors.chat.ports import ChatMessage, ChatPorts, NewsArrived, SetTyping, TypingExpired
+from actors.cluster.wire import RemoteTyping
 from actors.delivery.frame import Frame
 from actors.runtime import Actor, ActorContext, Delivery
 from storage.commands import AnyCommand, Committed, CursorMoved, Outcome, Rejected, RejectReason
 from storage.errors import CommitUnknown, StorageError
-from storage.events import DurableEvent, MemberRemoved
 from storage.ids import ChatId, Seq, UserId
 
 
@@ -34,12 +33,13 @@ class ChatActor(Actor[ChatMessage]):
         super().__init__(context)
         self._chat_id = ChatId(int(context.address.key))
         self._ports = ports
-        self._view: ChatView | None = None
         self._typing: set[UserId] = set()
+        self._feed = Feed(self._chat_id, ports, on_act=self._typing.discard)
 
     async def on_start(self) -> None:
         """Load the chat's members; a chat that is not there (yet) is no error."""
-        self._view = await self._ports.log.load(self._chat_id)
+        await self._feed.open(start=self._ports.interrupted.get(self._chat_id))
+        self._ports.interrupted.pop(self._chat_id, None)
 
     async def receive_batch(self, batch: Sequence[Delivery[ChatMessage]]) -> None:
         """Commit all commands of the batch as one append, then answer and hand out."""
@@ -49,8 +49,12 @@ class ChatActor(Actor[ChatMessage]):
             match delivery.message:
                 case SetTyping():
                     await self._set_typing(delivery, delivery.message)
+                case RemoteTyping():
+                    await self._hear_typing(delivery.message)
                 case TypingExpired(user_id):
                     await self._tell_typing(user_id, is_typing=False)
+                case NewsArrived():
+                    await self._feed.take_news()
                 case command:
                     asked.append(delivery)
                     commands.append(command)
@@ -59,7 +63,7 @@ class ChatActor(Actor[ChatMessage]):
 
     def describe(self) -> Mapping[str, object]:
         """Numbers only; no title, no text."""
-        view = self._view
+        view = self._feed.view
         if view is None:
             return {"exists": False}
         return {
@@ -78,6 +82,9 @@ class ChatActor(Actor[ChatMessage]):
             outcomes = await self._ports.appender.append(commands)
         except CommitUnknown as error:
             _fail_all(asked, error)
+            if self._ports.cluster is None:
+                view = self._feed.view
+                self._ports.interrupted[self._chat_id] = Seq(0 if view is None else view.last_seq)
             raise
         except StorageError as error:
             # Nothing was written and the picture is still true: no reason to restart.
@@ -89,66 +96,35 @@ class ChatActor(Actor[ChatMessage]):
             if isinstance(outcome, Committed)
             for event in outcome.events
         ]
-        if events:
-            await self._catch_up(until=Seq(events[0].seq - 1))
-        await self._hand_out(events)
+        await self._feed.hand_out(events)
         for delivery, command, outcome in zip(asked, commands, outcomes, strict=True):
             if isinstance(outcome, CursorMoved):
                 await self._tell_own_cursor(command.actor_id, outcome)
             _answer(delivery, outcome)
 
-    async def _catch_up(self, until: Seq) -> None:
-        """Hand out what other nodes committed to this chat before our own events."""
-        while self._view is not None and self._view.last_seq < until:
-            page = await self._ports.log.read_events(self._chat_id, self._view.last_seq)
-            missed = [event for event in page.events if event.seq <= until]
-            if not missed:
-                # The log no longer reaches back (retention): take today's picture.
-                self._view = await self._ports.log.load(self._chat_id)
-                return
-            await self._hand_out(missed)
-
-    async def _hand_out(self, events: Sequence[DurableEvent]) -> None:
-        """Apply events and deliver their frames, one write for each run of same receivers."""
-        if not events:
-            return
-        pending: list[tuple[frozenset[UserId], Frame]] = []
-        for event in events:
-            receivers = self._apply(event)
-            self._typing.discard(event.actor_id)
-            pending.append((receivers, self._frame(event)))
-        # The view hands out one set object until membership changes: identity is enough.
-        for _, run in groupby(pending, key=lambda entry: id(entry[0])):
-            entries = list(run)
-            frames = [frame for _, frame in entries]
-            await self._ports.fanout.deliver(entries[0][0], frames)
-
-    def _apply(self, event: DurableEvent) -> frozenset[UserId]:
-        """Fold an event in and tell who receives it: members after it, and whom it removed."""
-        if self._view is None:
-            self._view = ChatView.before(event)
-        self._view.apply(event)
-        if isinstance(event, MemberRemoved):
-            return self._view.receivers | {event.user_id}
-        return self._view.receivers
-
-    def _frame(self, event: DurableEvent) -> Frame:
-        return Frame(self._ports.encoder.durable(event), event.chat_id, event.seq)
-
     async def _set_typing(self, delivery: Delivery[ChatMessage], notice: SetTyping) -> None:
-        if self._view is None or notice.user_id not in self._view.roles:
+        view = self._feed.view
+        if view is None or notice.user_id not in view.roles:
             delivery.fail(ChatRefused(RejectReason.NOT_A_MEMBER))
             return
-        key = ("typing", notice.user_id)
-        if notice.is_typing:
-            self.context.timer(key, self._ports.typing_seconds, TypingExpired(notice.user_id))
+        delivery.reply(None)
+        typing = RemoteTyping(self._chat_id, notice.user_id, notice.is_typing)
+        if self._ports.cluster is not None:
+            self._ports.cluster.tell_typing(typing)
+        await self._hear_typing(typing)
+
+    async def _hear_typing(self, typing: RemoteTyping) -> None:
+        """Tell of a typist here or on another node; each node ends it by a timer of its own."""
+        key = ("typing", typing.user_id)
+        if typing.is_typing:
+            self.context.timer(key, self._ports.typing_seconds, TypingExpired(typing.user_id))
         else:
             self.context.cancel_timer(key)
-        delivery.reply(None)
-        await self._tell_typing(notice.user_id, is_typing=notice.is_typing)
+        await self._tell_typing(typing.user_id, is_typing=typing.is_typing)
 
     async def _tell_typing(self, user_id: UserId, *, is_typing: bool) -> None:
-        if self._view is None or user_id not in self._view.roles:
+        view = self._feed.view
+        if view is None or user_id not in view.roles:
             return
         if not is_typing and user_id not in self._typing:
             return
@@ -158,7 +134,7 @@ class ChatActor(Actor[ChatMessage]):
             self._typing.discard(user_id)
         payload = self._ports.encoder.typing(self._chat_id, user_id, is_typing=is_typing)
         await self._ports.fanout.deliver(
-            self._view.roles.keys(), [Frame(payload, self._chat_id)], without=user_id
+            view.roles.keys(), [Frame(payload, self._chat_id)], without=user_id
         )
 
     async def _tell_own_cursor(self, user_id: UserId, moved: CursorMoved) -> None:

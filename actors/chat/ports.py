@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.chat.view import ChatView
+from actors.cluster.audience import Audience
+from actors.cluster.wire import RemoteEvent, RemoteTyping
 from actors.delivery.fanout import Fanout
 from storage.commands import AnyCommand, EventAppender
 from storage.events import DurableEvent
@@ -52,6 +55,25 @@ class EventEncoder(Protocol):
         ...
 
 
+class Cluster(Protocol):
+    """The other nodes, as a chat actor sees them; ``actors.cluster.relay``."""
+
+    audience: Audience
+    """How far each chat was handed out here, while somebody of it is here."""
+
+    def tell_events(self, events: Iterable[RemoteEvent]) -> None:
+        """Tell what was committed; never waits, and any of it may be lost."""
+        ...
+
+    def tell_typing(self, typing: RemoteTyping) -> None:
+        """Tell of a typist; never waits, may be lost."""
+        ...
+
+    def take(self, chat_id: ChatId) -> list[RemoteEvent]:
+        """Give what other nodes told of a chat since the last call."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ChatPorts:
     """The chat actor's world."""
@@ -62,6 +84,10 @@ class ChatPorts:
     fanout: Fanout
     typing_seconds: float = 6.0
     """After the last typing notice the server itself says that it ended."""
+    cluster: Cluster | None = None
+    """None: this is the only node."""
+    interrupted: dict[ChatId, Seq] = field(default_factory=dict)
+    """How far chats were handed out whose actor crashed over a commit of unknown outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +105,9 @@ class TypingExpired:
     user_id: UserId
 
 
-ChatMessage = AnyCommand | SetTyping | TypingExpired
+@dataclass(frozen=True, slots=True)
+class NewsArrived:
+    """Other nodes told something of this chat: ``Cluster.take`` has it."""
+
+
+ChatMessage = AnyCommand | SetTyping | TypingExpired | NewsArrived | RemoteTyping

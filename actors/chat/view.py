@@ -6,6 +6,7 @@ the rows themselves (``actors.chat.decide``), so a picture that is late can misl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -49,8 +50,25 @@ class ChatView:
             self._receivers = frozenset(self.roles)
         return self._receivers
 
-    def apply(self, event: DurableEvent) -> None:
-        """Fold the next event in; events come in ``seq`` order without gaps."""
+    def rewind(self, seq: Seq, changes: Sequence[MemberAdded | MemberRemoved]) -> None:
+        """Take the members back to ``seq`` by undoing all joins and leaves since, oldest first.
+
+        Roles of those who had left are not known any more; nobody asks for them.
+        """
+        for event in reversed(changes):
+            if isinstance(event, MemberAdded):
+                self.roles.pop(event.user.id, None)
+            else:
+                self.roles.setdefault(event.user_id, Role.MEMBER)
+        self.last_seq = seq
+        self._receivers = None
+
+    def apply(self, event: DurableEvent, *, is_replayed: bool = False) -> None:
+        """Fold the next event in; events come in ``seq`` order without gaps.
+
+        With ``is_replayed`` it was read from the log, which shows the members of today: a
+        picture that was taken back knows those of then.
+        """
         self.last_seq = event.seq
         if not isinstance(event, MessageSent | MessageEdited | MessageDeleted | MessagesRead):
             self._receivers = None
@@ -58,7 +76,8 @@ class ChatView:
             case ChatCreated() | ChatUpdated():
                 self.type = event.chat.type
                 self.is_active = event.chat.is_active
-                self.roles = {member.user.id: member.role for member in event.members}
+                if isinstance(event, ChatCreated) and not is_replayed:
+                    self.roles = {member.user.id: member.role for member in event.members}
             case ChatDeleted():
                 self.is_active = False
             case MemberAdded():

@@ -6,6 +6,8 @@ Rules of this file:
 - Greeting and attachment happen without a checkpoint in between, so a connection that has been
   greeted misses nothing.
 - It stays awake as long as its person counts as online.
+- With other nodes about, a person's chats are looked up before their first connection is
+  greeted: events of other nodes are followed from then on.
 - The table of sessions outlives a crash of this actor; a new incarnation finds them there.
 """
 
@@ -15,7 +17,8 @@ from collections.abc import Mapping
 
 from actors.delivery.session import CloseReason
 from actors.runtime import Actor, ActorContext
-from actors.user.ports import Attach, Detach, GraceOver, UserMessage, UserPorts
+from actors.user.ports import Attach, AttachRefused, Detach, GraceOver, UserMessage, UserPorts
+from storage.errors import StorageError
 from storage.ids import UserId
 
 
@@ -31,12 +34,15 @@ class UserActor(Actor[UserMessage]):
     async def on_start(self) -> None:
         """Take over the connections that an earlier incarnation attached."""
         self._is_online = self._ports.fanout.is_connected(self._user_id)
+        self._leave_unless_connected()
 
     async def receive(self, message: UserMessage) -> None:
         """Attach, detach, or notice that the person stayed away."""
         match message:
             case Attach():
+                await self._enter()
                 self._attach(message)
+                self._leave_unless_connected()
             case Detach():
                 self._detach(message)
             case GraceOver():
@@ -54,6 +60,21 @@ class UserActor(Actor[UserMessage]):
             "sessions": [session.id for session in sessions],
         }
 
+    async def _enter(self) -> None:
+        """Before the greeting, so that nothing committed after it can pass unnoticed."""
+        arrivals = self._ports.arrivals
+        if arrivals is None or self._ports.fanout.is_connected(self._user_id):
+            return
+        try:
+            await arrivals.enter(self._user_id)
+        except StorageError as error:
+            raise AttachRefused from error
+
+    def _leave_unless_connected(self) -> None:
+        arrivals = self._ports.arrivals
+        if arrivals is not None and not self._ports.fanout.is_connected(self._user_id):
+            arrivals.leave(self._user_id)
+
     def _attach(self, message: Attach) -> None:
         fanout = self._ports.fanout
         present = fanout.sessions_of(self._user_id)
@@ -70,6 +91,7 @@ class UserActor(Actor[UserMessage]):
 
     def _detach(self, message: Detach) -> None:
         self._ports.fanout.detach(message.session)
+        self._leave_unless_connected()
         if self._is_online and not self._ports.fanout.is_connected(self._user_id):
             self.context.timer("grace", self._ports.offline_grace_seconds, GraceOver())
 

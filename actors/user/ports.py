@@ -7,6 +7,7 @@ from typing import Protocol
 
 from actors.delivery.fanout import Fanout
 from actors.delivery.session import Session
+from actors.runtime import Refusal
 from storage.ids import UserId
 
 
@@ -15,6 +16,22 @@ class PresenceBoard(Protocol):
 
     def announce(self, user_id: UserId, *, is_online: bool) -> None:
         """Note a change; never waits. Changes of one person may be merged."""
+        ...
+
+
+class ArrivalBoard(Protocol):
+    """Where it is said who is connected to this node, before and after."""
+
+    async def enter(self, user_id: UserId) -> None:
+        """Have a person's chats followed; nothing newer of them passes unnoticed afterwards.
+
+        Raises:
+            storage.errors.StorageError: not now; the person must not be attached.
+        """
+        ...
+
+    def leave(self, user_id: UserId) -> None:
+        """Stop that: the person has no connection here."""
         ...
 
 
@@ -28,6 +45,12 @@ class UserPorts:
     """How long a person without a connection still counts as online: a reload takes less."""
     max_sessions: int = 16
     """Connections a person may hold; one more replaces the oldest."""
+    arrivals: ArrivalBoard | None = None
+    """None: this is the only node."""
+
+
+class AttachRefused(Refusal):
+    """The person's chats could not be looked up; nothing was attached."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from quart import websocket
 from actors.delivery.frame import FrameTransport
 from actors.delivery.session import CloseReason, Session
 from actors.runtime import ActorError
-from actors.user.ports import Attach, Detach
+from actors.user.ports import Attach, AttachRefused, Detach
 from aeon.auth.principal import Principal
 from aeon.services import Services
 from aeon.wire.frames import greeting_frame, shutdown_frame
@@ -76,7 +76,7 @@ class Connection:
         try:
             try:
                 await user.ask(Attach(self._session, greeting), timeout_seconds=ATTACH_SECONDS)
-            except ActorError:
+            except (ActorError, AttachRefused):
                 _log.warning("attach_failed", user_id=self._principal.user.id)
                 await self._transport.close(CloseCode.FAULT, "unavailable")
                 return

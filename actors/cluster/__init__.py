@@ -1,0 +1,1 @@
+"""Several nodes: what of other nodes' commits concerns the people connected to this one."""
