@@ -136,7 +136,7 @@ def describe(error: BaseException) -> Fault:
         case ActorFailed() if isinstance(error.__cause__, storage_errors.Unavailable):
             # It could not even load its state: this command was not carried out.
             return describe(error.__cause__)
-        case media_errors.InvalidUpload() if not isinstance(error, media_errors.UnsupportedType):
+        case media_errors.InvalidUpload():
             detail = FieldFault(error.field, str(error), "invalid_upload")
             return fault("invalid_upload", str(error), details=(detail,))
         case media_errors.TooManyUploads():

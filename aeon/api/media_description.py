@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aeon.api.error_description import (
-    DATABASE_ERRORS,
-    LOGIN_ERRORS,
-    error_response,
-    error_responses,
-)
+from aeon.api.error_description import DATABASE_ERRORS, LOGIN_ERRORS, error_responses
 
 Json = dict[str, Any]
 
@@ -170,11 +165,8 @@ def media_paths(security: list[Json]) -> Mapping[str, Json]:
 def _tus(security: list[Json], summary: str, operation: str, good: Json, *codes: str) -> Json:
     """Describe an operation of the resumable protocol, whose answers have no body."""
     header = _header("Tus-Resumable", {"const": "1.0.0"}, is_required=True)
-    responses = {**good, **error_responses(dict.fromkeys((*_EVERY_CALL, *codes)))}
-    if "checksum_mismatch" in codes:
-        responses["460"] = error_response(460, ["checksum_mismatch"])
-        responses["415"] = error_response(415, ["invalid_upload"])
-    responses["412"] = {"description": "`Tus-Resumable` is missing or another version"}
+    expected = dict.fromkeys((*_EVERY_CALL, "unsupported_version", *codes))
+    responses = {**good, **error_responses(expected)}
     return {
         "operationId": operation,
         "summary": summary,
@@ -205,7 +197,14 @@ def _one_upload(security: list[Json]) -> Json:
     gone = "upload_not_found"
     where = {"200": {"description": "Where it stands", "headers": _PLACE}}
     kept = {"204": {"description": "Kept", "headers": _PLACE}}
-    piece_errors = (*_UPLOAD_ERRORS, gone, "offset_mismatch", "checksum_mismatch", "upload_locked")
+    piece_errors = (
+        *_UPLOAD_ERRORS,
+        gone,
+        "unsupported_media_type",
+        "offset_mismatch",
+        "checksum_mismatch",
+        "upload_locked",
+    )
     head = _tus(security, "Ask where an upload stands", "head_upload", where, gone)
     patch = _tus(security, "Send a piece", "patch_upload", kept, *piece_errors)
     done = {"204": {"description": "Gone"}}

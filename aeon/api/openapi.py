@@ -10,11 +10,15 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from aeon.api.error_description import DATABASE_ERRORS, LOGIN_ERRORS, error_responses
+from aeon.api.error_description import (
+    DATABASE_ERRORS,
+    LOGIN_ERRORS,
+    error_responses,
+    error_table,
+)
 from aeon.api.media_description import media_paths
 from aeon.api.route import Route
 from aeon.config import Settings
-from aeon.errors import ERRORS
 from aeon.limits import Kind
 from aeon.version import VERSION
 from aeon.wire.requests import MAX_EVENTS, MAX_MEMBER_IDS, MAX_PAGE_ITEMS
@@ -85,15 +89,6 @@ def describe_api(routes: Sequence[Route], *, title: str) -> Json:
             },
         },
     }
-
-
-def error_table() -> str:
-    """Write the table of errors as Markdown."""
-    lines = ["| code | status | retry helps | meaning |", "|---|---|---|---|"]
-    for code, kind in ERRORS.items():
-        retry = "yes" if kind.retryable else ""
-        lines.append(f"| `{code}` | {kind.status.value} | {retry} | {kind.message} |")
-    return "\n".join(lines)
 
 
 def limit_table() -> str:

@@ -11,6 +11,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 from email.utils import format_datetime
+from http import HTTPStatus
 from typing import Final
 
 import orjson
@@ -22,7 +23,7 @@ from aeon.auth.principal import Principal
 from aeon.auth.rates import check_rate
 from aeon.errors import EdgeError
 from aeon.limits import Kind
-from aeon.media.errors import ChecksumMismatch, InvalidUpload, OffsetMismatch
+from aeon.media.errors import InvalidUpload, OffsetMismatch, UnsupportedType
 from aeon.services import Services
 from aeon.usecases import uploads
 from aeon.usecases.media import VOICE
@@ -35,8 +36,6 @@ EXTENSIONS: Final = "creation,termination,checksum,expiration"
 ALGORITHMS: Final = ("sha1", "sha256")
 PIECE_TYPE: Final = "application/offset+octet-stream"
 MAX_METADATA_CHARACTERS: Final = 4096
-STATUS_CHECKSUM_MISMATCH: Final = 460
-STATUS_WRONG_VERSION: Final = 412
 
 Operation = Callable[..., Awaitable[Response]]
 
@@ -77,7 +76,7 @@ class _Routes:
         async def run(**path: str) -> Response:
             try:
                 if request.headers.get("Tus-Resumable") != VERSION:
-                    return Response(b"", STATUS_WRONG_VERSION, headers={"Tus-Version": VERSION})
+                    raise EdgeError("unsupported_version")
                 principal = await authenticate(self._services, credentials_of(request))
                 return await method(principal, **path)
             except Exception as error:  # noqa: BLE001 - the boundary of this protocol
@@ -105,7 +104,7 @@ class _Routes:
 
     async def patch(self, principal: Principal, upload_id: str) -> Response:
         if request.headers.get("Content-Type") != PIECE_TYPE:
-            raise _UnsupportedType(f"Send pieces as {PIECE_TYPE}.", field="Content-Type")
+            raise UnsupportedType
         upload = await uploads.append_piece(
             self._services,
             principal,
@@ -182,17 +181,11 @@ def _answer(upload: UploadRecord, status: int) -> Response:
 
 def _failure(error: Exception) -> Response:
     response = failure(error, UPLOADS_PATH)
-    if isinstance(error, ChecksumMismatch):
-        response.status_code = STATUS_CHECKSUM_MISMATCH
-    elif isinstance(error, OffsetMismatch):
+    if isinstance(error, OffsetMismatch):
         response.headers["Upload-Offset"] = str(error.offset)
-    elif isinstance(error, _UnsupportedType):
-        response.status_code = 415
+    elif response.status_code == HTTPStatus.PRECONDITION_FAILED:
+        response.headers["Tus-Version"] = VERSION
     return response
-
-
-class _UnsupportedType(InvalidUpload):
-    """A piece with a foreign content type: 415 in this protocol."""
 
 
 def _number(header: str) -> int:

@@ -38,6 +38,12 @@ async def create(person: Rest, size: int, **metadata: str) -> str:
     return httpx.URL(response.headers["Location"]).path
 
 
+def _told(response: httpx.Response) -> tuple[str, int]:
+    """The code, and the status that the body speaks of."""
+    body = response.json()
+    return body["code"], body["status_code"]
+
+
 async def patch(
     person: Rest, path: str, offset: int, piece: bytes, **headers: str
 ) -> httpx.Response:
@@ -114,6 +120,7 @@ async def test_another_version_is_refused(server: Server) -> None:
         )
 
     assert (response.status_code, response.headers["Tus-Version"]) == (412, "1.0.0")
+    assert _told(response) == ("unsupported_version", 412)
 
 
 async def test_a_piece_for_another_place_is_refused(server: Server) -> None:
@@ -127,6 +134,7 @@ async def test_a_piece_for_another_place_is_refused(server: Server) -> None:
         assert [response.status_code for response in responses] == [409] * 4
         assert responses[0].headers["Upload-Offset"] == "10"
         assert type_refused.status_code == 415
+        assert _told(type_refused) == ("unsupported_media_type", 415)
         assert too_much.status_code == 413
         assert await offset(anna, path) == 10
 
@@ -145,6 +153,7 @@ async def test_checksums_are_checked(server: Server) -> None:
         downloaded = await fetch(media["media_url"])
 
     assert (damaged.status_code, good.status_code, unknown.status_code) == (460, 204, 422)
+    assert _told(damaged) == ("checksum_mismatch", 460)
     assert downloaded.content == b"01234567899876543210"
 
 

@@ -1,6 +1,8 @@
 """The table of errors is complete, and nothing gets past it."""
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -8,11 +10,21 @@ from actors import runtime
 from actors.chat.errors import ChatRefused
 from actors.runtime import ActorFailed, Address
 from aeon import errors
-from aeon.errors import BY_CLASS, ERRORS, EdgeError, FieldFault, InvalidInput, RateLimited, describe
+from aeon.error_codes import ERRORS
+from aeon.errors import BY_CLASS, EdgeError, FieldFault, InvalidInput, RateLimited, describe
+from aeon.ws.closing import CloseCode
 from storage import errors as storage_errors
 from storage.commands import RejectReason
 
 ADDRESS = Address("chat", 7)
+_ONLY_REST = {
+    "user_not_found",
+    "already_a_member",
+    "member_not_found",
+    "private_chat_full",
+    "chat_full",
+    "owner_must_transfer",
+}
 
 
 @pytest.mark.parametrize("reason", RejectReason)
@@ -35,6 +47,28 @@ def test_every_refusal_of_a_chat_is_a_code(reason: RejectReason) -> None:
 )
 def test_every_fault_from_below_has_a_line(error_class: type[Exception]) -> None:
     assert any(issubclass(error_class, listed) for listed, _ in BY_CLASS)
+
+
+def test_every_code_that_is_raised_is_in_the_table() -> None:
+    raised = re.compile(r'\b(?:EdgeError|AuthError|_FrameFault|fault)\(\s*"(\w+)"')
+    package = Path(errors.__file__).parent
+    found = {
+        code for path in package.rglob("*.py") for code in raised.findall(path.read_text())
+    } | {code for _, code in BY_CLASS}
+    assert len(found) > 20
+    assert found <= ERRORS.keys()
+
+
+def test_forms_over_websocket_are_forms_of_the_protocol() -> None:
+    closes = {f"close {code.value}" for code in CloseCode}
+    for code, kind in ERRORS.items():
+        for form in filter(None, kind.socket.split("; ")):
+            known = form.removesuffix(" while connecting")
+            assert known in {"error", *closes} or code == "too_far", (code, form)
+    for reason in RejectReason:
+        # What a chat refuses reaches a command of the socket; the rest is only asked over REST.
+        only_rest = reason.value in _ONLY_REST
+        assert ERRORS[reason.value].socket == ("" if only_rest else "error"), reason
 
 
 def test_every_line_is_usable() -> None:

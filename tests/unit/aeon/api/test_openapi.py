@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 from pydantic import TypeAdapter
 
-from aeon.api.openapi import codes_of, describe_api, error_table
+from aeon import ws
+from aeon.api.error_description import error_table, socket_error_table
+from aeon.api.openapi import codes_of, describe_api
 from aeon.api.route import Route, is_match
 from aeon.api.routes import ROUTES
-from aeon.errors import ERRORS
+from aeon.error_codes import ERRORS
 
 DESCRIPTION: dict[str, Any] = orjson.loads(orjson.dumps(describe_api(ROUTES, title="Aeon")))
 ONLY_REALTIME = {"unauthenticated", "auth_timeout", "invalid_frame", "unknown_type"}
@@ -51,8 +57,33 @@ def test_every_error_is_in_the_table_and_somewhere_in_the_description() -> None:
     text = orjson.dumps(DESCRIPTION["paths"]).decode()
     shown = {code for code in ERRORS if f'"{code}":{{"value"' in text}
     assert ERRORS.keys() - shown - anywhere - ONLY_REALTIME == set()
-    for code in ERRORS:
-        assert f"`{code}`" in error_table()
+
+
+def test_the_table_of_errors_is_shown_whole() -> None:
+    shown = DESCRIPTION["info"]["description"]
+    assert error_table() in shown
+    for code, kind in ERRORS.items():
+        retry = "yes " if kind.retryable else ""
+        socket = f"{kind.socket} " if kind.socket else ""
+        assert f"| `{code}` | {int(kind.status)} | {socket}| {retry}| {kind.message} |" in shown
+
+
+def test_the_protocol_shows_what_a_socket_meets() -> None:
+    """Written from the table: ``aeon.api.error_description.socket_error_table``."""
+    protocol = (Path(ws.__file__).parent / "PROTOCOL.md").read_text()
+    assert socket_error_table() in protocol
+    assert {code for code, kind in ERRORS.items() if kind.socket} >= ONLY_REALTIME
+
+
+def test_a_separate_validator_finds_it_valid() -> None:
+    OpenAPIV31SpecValidator(DESCRIPTION).validate()
+
+
+def test_the_validator_finds_faults() -> None:
+    broken = deepcopy(DESCRIPTION)
+    del broken["paths"]["/api/v1/chats/"]["get"]["responses"]["200"]["description"]
+    with pytest.raises(OpenAPIValidationError):
+        OpenAPIV31SpecValidator(broken).validate()
 
 
 def test_security_is_stated_on_every_operation() -> None:
