@@ -327,9 +327,7 @@ async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> 
     if cell.mailbox.depth == 0 and (failed_to_start or cell.stop_reason is not None):
         # Nobody needs it now. Whoever does next starts it afresh.
         return _after_stop(cell, cell.stop_reason or StopReason.FAILED)
-    cell.restarts += 1
-    cell.kind.totals.restarts += 1
-    return True
+    return _again(cell)
 
 
 def _after_cut(cell: Cell, reason: StopReason, *, has_stopped: bool) -> bool:
@@ -345,7 +343,10 @@ def _after_cut(cell: Cell, reason: StopReason, *, has_stopped: bool) -> bool:
         return _after_stop(cell, StopReason.REQUESTED)
     if cell.stop_reason is StopReason.SHUTDOWN and cell.mailbox.depth == 0:
         return _after_stop(cell, StopReason.SHUTDOWN)
-    cell.wants_reload = False
+    return _again(cell)
+
+
+def _again(cell: Cell) -> bool:
     cell.restarts += 1
     cell.kind.totals.restarts += 1
     return True
@@ -372,7 +373,6 @@ def _give_up(cell: Cell, failure: Exception) -> bool:
 def _after_stop(cell: Cell, reason: StopReason) -> bool:
     """Whether messages that came during the stop call for a next incarnation. Atomic."""
     goes_on = cell.mailbox.depth > 0
-    cell.wants_reload = False
     if reason is StopReason.IDLE:
         cell.kind.totals.passivated += 1
     if not goes_on or reason in (StopReason.REQUESTED, StopReason.FAILED):

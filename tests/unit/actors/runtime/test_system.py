@@ -373,7 +373,7 @@ async def test_shutdown_budget_cuts_off_and_tells_what_remained(autojump_clock: 
     assert system.drained is not None
     assert not system.drained
     assert [str(address) for address in system.drained.remaining] == ["s:1"]
-    assert [type(error) for error in outcome] == [ActorFailed, ActorStopped]
+    assert {type(error) for error in outcome} == {ActorFailed, ActorStopped}
     assert system.dead_letters.count(DeadLetterReason.CANCELLED) == 1
 
 

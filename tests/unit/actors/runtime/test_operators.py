@@ -1,0 +1,482 @@
+"""What operators may do to one actor, and what they see; each test names faults that break it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import Enum
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, assert_no_checkpoints, wait_all_tasks_blocked
+
+from actors.runtime import (
+    Actor,
+    ActorContext,
+    ActorError,
+    ActorFailed,
+    ActorStopped,
+    ActorSystem,
+    Address,
+    Delivery,
+    FlightOutcome,
+    KindBranch,
+    Props,
+    RestartPolicy,
+    StopReason,
+    Survey,
+    Terminated,
+    UnknownKind,
+)
+from actors.runtime import survey as survey_module
+from actors.runtime.cell import Cell
+from actors.runtime.redaction import label
+from actors.runtime.testkit import ActorTestKit
+
+A1 = Address("a", 1)
+
+
+class Sticking(Actor[Any]):
+    """Answers; sticks on "stick", also at the start or the stop, as its class says."""
+
+    sticks_at_start = sticks_at_stop = False
+    log: list[Any]
+
+    def __init__(self, context: ActorContext, log: list[Any]) -> None:
+        super().__init__(context)
+        self.log = log
+
+    async def on_start(self) -> None:
+        self.log.append("start")
+        if self.sticks_at_start and self.log.count("start") == 1:
+            await trio.sleep_forever()
+
+    async def receive(self, message: Any) -> Any:
+        if message == "stick":
+            await trio.sleep_forever()
+        if message == "stubborn":
+            with trio.CancelScope(shield=True):
+                await trio.sleep(3)
+        if isinstance(message, float):
+            await trio.sleep(message)
+        self.log.append(message)
+        return message
+
+    async def on_stop(self, reason: StopReason) -> None:
+        self.log.append(reason)
+        if self.sticks_at_stop:
+            await trio.sleep_forever()
+
+
+def sticking(system: ActorSystem, actor: type[Sticking] = Sticking, **props: Any) -> list[Any]:
+    log: list[Any] = []
+    system.register("a", lambda context: actor(context, log), Props(**props))
+    return log
+
+
+async def outcome_of(system: ActorSystem, message: Any) -> Any:
+    try:
+        return await system.ref("a", 1).ask(message, timeout_seconds=1000)
+    except ActorError as error:
+        return type(error)
+
+
+async def test_restart_frees_a_stuck_actor(autojump_clock: MockClock) -> None:
+    """Faults: the handler is not cut off; its asker hears nothing, or that nothing was done; the
+    mailbox is emptied; the restart policy is used up; on_stop is called; watchers are told."""
+    system = ActorSystem(clock=trio.current_time)
+    kit = ActorTestKit(system)
+    log = sticking(system, restart=RestartPolicy(intensity=0))
+    outcomes: dict[str, Any] = {}
+
+    async def ask(name: str, message: Any) -> None:
+        outcomes[name] = await outcome_of(system, message)
+
+    async with system, trio.open_nursery() as nursery:
+        probe = kit.probe()
+        nursery.start_soon(ask, "stuck", "stick")
+        await wait_all_tasks_blocked()
+        await probe.watch(A1)
+        nursery.start_soon(ask, "waits", "next")
+        await trio.sleep(30)
+        with assert_no_checkpoints():
+            system.restart(A1)
+        await wait_all_tasks_blocked()
+        row = system.describe(A1)
+        assert outcomes == {"stuck": ActorFailed, "waits": "next"}
+        assert log == ["start", "start", "next"]
+        assert (row.restarts, row.dropped, row.handled, row.state) == (1, 1, 1, "idle")
+        assert system.flights("a")[-1].outcome is FlightOutcome.CUT_OFF
+        await probe.expect_nothing()
+    assert log[-1] is StopReason.SHUTDOWN
+
+
+async def test_stop_ends_a_stuck_actor(autojump_clock: MockClock) -> None:
+    """Faults: what waits is handled after all; watchers are not told; the actor comes back."""
+    system = ActorSystem(clock=trio.current_time)
+    kit = ActorTestKit(system)
+    log = sticking(system)
+    outcomes: list[Any] = []
+
+    async def ask(message: Any) -> None:
+        outcomes.append(await outcome_of(system, message))
+
+    async with system, trio.open_nursery() as nursery:
+        probe = kit.probe()
+        nursery.start_soon(ask, "stick")
+        await wait_all_tasks_blocked()
+        await probe.watch(A1)
+        nursery.start_soon(ask, "next")
+        await trio.sleep(5)
+        system.stop(A1)
+        assert await probe.expect_terminated(A1) == Terminated(A1, StopReason.REQUESTED)
+        await wait_all_tasks_blocked()
+        assert Counter(outcomes) == {ActorFailed: 1, ActorStopped: 1}
+        assert system.count("a") == 0
+        with pytest.raises(ActorStopped):
+            system.stop(A1)
+        assert await outcome_of(system, "again") == "again"
+    assert log == ["start", "start", "again", StopReason.SHUTDOWN]
+
+
+async def test_a_handler_gets_the_patience_it_is_promised(autojump_clock: MockClock) -> None:
+    """Faults: a busy actor is cut off at once; a message that came after the one that took too
+    long is cut off in its place; patience begins anew for a handler that has worked long."""
+    system = ActorSystem(clock=trio.current_time)
+    log = sticking(system)
+    async with system, trio.open_nursery() as nursery:
+        results: list[Any] = []
+
+        async def ask(message: Any) -> None:
+            results.append((await outcome_of(system, message), trio.current_time()))
+
+        began = trio.current_time()
+        nursery.start_soon(ask, 0.5)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(ask, 2.0)
+        await wait_all_tasks_blocked()
+        system.restart(A1, patience_seconds=1)
+        await trio.sleep(10)
+        assert results == [(0.5, began + 0.5), (2.0, began + 2.5)]
+        assert log == ["start", 0.5, "start", 2.0]
+        nursery.start_soon(ask, "stick")
+        await trio.sleep(0.75)
+        system.restart(A1, patience_seconds=1)
+        await trio.sleep(0.2)
+        assert len(results) == 2
+        await trio.sleep(0.1)
+        assert results[2][0] is ActorFailed
+
+
+@pytest.mark.parametrize("action", ["restart", "stop"])
+async def test_a_shielded_handler_is_not_torn(action: str, autojump_clock: MockClock) -> None:
+    """Fault: the cut goes through a shield, behind which a commit may be under way."""
+    system = ActorSystem(clock=trio.current_time)
+    log = sticking(system)
+    async with system, trio.open_nursery() as nursery:
+        nursery.start_soon(outcome_of, system, "stubborn")
+        await wait_all_tasks_blocked()
+        system.ref("a", 1).tell("next")
+        getattr(system, action)(A1, patience_seconds=0)
+        await trio.sleep(10)
+    assert log[:2] == ["start", "stubborn"]
+    assert ("next" in log) is (action == "restart")
+
+
+@pytest.mark.parametrize("action", ["restart", "stop"])
+async def test_an_actor_stuck_at_its_start(action: str, autojump_clock: MockClock) -> None:
+    """Fault: only handlers are cut off."""
+
+    class Late(Sticking):
+        sticks_at_start = True
+
+    system = ActorSystem(clock=trio.current_time)
+    log = sticking(system, Late)
+    async with system, trio.open_nursery() as nursery:
+        outcomes: list[Any] = []
+
+        async def ask() -> None:
+            outcomes.append(await outcome_of(system, "hello"))
+
+        nursery.start_soon(ask)
+        await trio.sleep(5)
+        assert system.describe(A1).state == "starting"
+        getattr(system, action)(A1)
+        await trio.sleep(5)
+        assert outcomes == (["hello"] if action == "restart" else [ActorStopped])
+        assert log.count("start") == (2 if action == "restart" else 1)
+
+
+async def test_an_actor_stuck_at_its_stop(autojump_clock: MockClock) -> None:
+    """Fault: on_stop is not cut off, so the address is never free again."""
+
+    class Clinging(Sticking):
+        sticks_at_stop = True
+
+    system = ActorSystem(shutdown_seconds=1, clock=trio.current_time)
+    log = sticking(system, Clinging)
+    async with system:
+        await outcome_of(system, "hello")
+        system.stop(A1)
+        await trio.sleep(0.5)
+        assert system.describe(A1).state == "stopping"
+        await trio.sleep(5)
+        assert system.count("a") == 0
+        system.ref("a", 1).tell("again")
+        await wait_all_tasks_blocked()
+        assert log == ["start", "hello", StopReason.REQUESTED, "start", "again"]
+
+
+async def test_restart_between_messages_and_in_a_backoff(autojump_clock: MockClock) -> None:
+    """Faults: an idle actor is not restarted before its next message; a backoff is sat out, or
+    followed by one restart too many."""
+
+    class Crashing(Sticking):
+        async def receive(self, message: Any) -> Any:
+            if message == "crash":
+                raise ValueError
+            return await super().receive(message)
+
+    system = ActorSystem(clock=trio.current_time)
+    slow = RestartPolicy(min_backoff_seconds=1000, max_backoff_seconds=1000)
+    log = sticking(system, Crashing, restart=slow)
+    async with system:
+        await outcome_of(system, "hello")
+        system.restart(A1)
+        await wait_all_tasks_blocked()
+        assert log == ["start", "hello", "start"]
+        await outcome_of(system, "crash")
+        system.ref("a", 1).tell("next")
+        assert system.describe(A1).state == "backoff"
+        system.restart(A1)
+        await wait_all_tasks_blocked()
+        assert log == ["start", "hello", "start", "start", "next"]
+        assert system.describe(A1).restarts == 2
+
+
+async def test_a_cut_batch_keeps_what_it_answered(autojump_clock: MockClock) -> None:
+    """Fault: deliveries that were answered before the cut are counted as lost."""
+
+    class Batching(Actor[Any]):
+        async def receive_batch(self, batch: Any) -> None:
+            one: Delivery[Any]
+            for one in batch:
+                if one.message == "stick":
+                    await trio.sleep_forever()
+                elif one.message == "wake":
+                    await trio.sleep(1)
+                one.reply(one.message)
+
+    system = ActorSystem(clock=trio.current_time)
+    system.register("a", Batching)
+    outcomes: list[Any] = []
+
+    async def ask(message: Any) -> None:
+        outcomes.append(await outcome_of(system, message))
+
+    async with system, trio.open_nursery() as nursery:
+        for message in ("wake", "good", "stick", "lost"):
+            nursery.start_soon(ask, message)
+            await wait_all_tasks_blocked()
+        await trio.sleep(5)
+        assert outcomes == ["wake", "good"]
+        system.restart(A1)
+        await wait_all_tasks_blocked()
+        row = system.describe(A1)
+    assert outcomes == ["wake", "good", ActorFailed, ActorFailed]
+    assert (row.accepted, row.handled, row.dropped, row.in_hand) == (4, 2, 2, 0)
+
+
+async def test_passivate_asks_and_does_not_force(autojump_clock: MockClock) -> None:
+    """Faults: it ends an actor that has a timer or does not want to; an idle one stays."""
+
+    class Armed(Sticking):
+        async def receive(self, message: Any) -> Any:
+            if message == "arm":
+                self.context.timer("t", 60, "fired")
+            return await super().receive(message)
+
+    system = ActorSystem(clock=trio.current_time)
+    log = sticking(system, Armed)
+    async with system:
+        await outcome_of(system, "arm")
+        system.passivate(A1)
+        await wait_all_tasks_blocked()
+        assert system.count("a") == 1
+        await trio.sleep(61)
+        system.passivate(A1)
+        await wait_all_tasks_blocked()
+        assert system.count("a") == 0
+        with pytest.raises(ActorStopped):
+            system.passivate(A1)
+        with pytest.raises(UnknownKind):
+            system.restart(Address("b", 1))
+    assert log == ["start", "arm", "fired", StopReason.IDLE]
+
+
+async def test_watchers_timers_and_stack(autojump_clock: MockClock) -> None:
+    """Faults: the watched actor is named in place of its watcher; a key shows a private object;
+    the stack ends where a handler waits for tasks of its own."""
+
+    class Private:
+        def __repr__(self) -> str:
+            return "secret"
+
+    class Nested(Sticking):
+        async def receive(self, message: Any) -> Any:
+            self.context.timer(("typing", 7), 30, "fired")
+            self.context.timer(Private(), 20, "fired")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.deeper)
+
+        async def deeper(self) -> None:
+            await trio.sleep_forever()
+
+    system = ActorSystem(shutdown_seconds=0, clock=trio.current_time)
+    kit = ActorTestKit(system)
+    sticking(system, Nested)
+    async with system:
+        probe = kit.probe("p")
+        system.ref("a", 1).tell("go")
+        await wait_all_tasks_blocked()
+        await probe.watch(A1)
+        await trio.sleep(5)
+        assert system.watchers(A1) == (Address("probe", "p"),)
+        timers = [(one.key, one.remaining_seconds) for one in system.timers(A1)]
+        assert timers == [("[Private]", 15.0), ("typing:7", 25.0)]
+        frames = system.await_stack(A1)
+        assert any(frame.function.endswith("Nested.deeper") for frame in frames)
+        assert {"tests/unit/actors/runtime/test_operators.py", "actors/runtime/runner.py"} < {
+            frame.file for frame in frames
+        }
+        assert system.await_stack(Address("a", 2)) == ()
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+def test_labels_of_keys() -> None:
+    labels = [label(key) for key in ("grace", 7, ("typing", 7), Colour.RED, b"secret", "x" * 99)]
+
+    assert labels == ["grace", "7", "typing:7", "red", "[6 bytes]", "[99 characters]"]
+
+
+async def crowd(system: ActorSystem, number: int) -> None:
+    system.register("crowd", lambda context: Sticking(context, []))
+    for key in range(number):
+        system.ref("crowd", key).tell(key)
+    await wait_all_tasks_blocked()
+
+
+async def test_a_survey_filters_sorts_and_pages(autojump_clock: MockClock) -> None:
+    """Faults: the total is that of the page; a page repeats or skips rows; a sort is reversed."""
+    system = ActorSystem(shutdown_seconds=0, clock=trio.current_time)
+    log = sticking(system)
+    async with system:
+        await crowd(system, 450)
+        for _ in range(3):
+            system.ref("crowd", 7).tell("again")
+        system.ref("a", "Stuck").tell("stick")
+        await trio.sleep(2)
+        for number in range(5):
+            system.ref("a", "Stuck").tell(number)
+        await trio.sleep(1)
+
+        async def keys(**asked: Any) -> tuple[int, list[Any]]:
+            page = await system.survey(Survey(**asked))
+            return page.total, [row.address.key for row in page.actors]
+
+        for sort in ("busiest", "depth", "current", "oldest"):
+            total, found = await keys(sort=sort, limit=1)
+            assert (total, found) == (451, ["Stuck"]), sort
+        assert (await keys(sort="handled", limit=1))[1] == [7]
+        assert await keys(kind="crowd", sort="address", offset=440, limit=5) == (
+            450,
+            list(range(440, 445)),
+        )
+        every = [
+            key
+            for offset in range(0, 500, 130)
+            for key in (await keys(sort="address", offset=offset, limit=130))[1]
+        ]
+        assert every == ["Stuck", *range(450)]
+        assert await keys(state="busy") == (1, ["Stuck"])
+        assert await keys(text="A:sTu") == (1, ["Stuck"])
+        assert await keys(parent="a") == (1, ["Stuck"])
+        assert await keys(text="nothing like it") == (0, [])
+        assert await keys(kind="unheard of") == (0, [])
+        assert await keys(offset=9999) == (451, [])
+        row = (await system.survey(Survey(text="crowd:7", sort="handled"))).actors[0]
+        assert row.handling_p50_seconds is not None
+        assert row.handling_p99_seconds == pytest.approx(row.slowest_seconds)
+        tree = await system.tree(busiest=2)
+        kinds = [branch for branch in tree.branches if isinstance(branch, KindBranch)]
+        assert [(one.place.name, one.status.active, len(one.busiest)) for one in kinds] == [
+            ("a", 1, 1),
+            ("crowd", 450, 2),
+        ]
+    assert log == ["start"]
+
+
+async def test_a_survey_lets_others_run_between_slices(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """Fault: all actors are read, or all rows written, without a checkpoint."""
+    system = ActorSystem(clock=trio.current_time)
+    seen: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+
+    def counted(name: str, function: Any) -> Any:
+        def count(*arguments: Any) -> Any:
+            seen[name] += 1
+            most[name] = max(most[name], seen[name])
+            return function(*arguments)
+
+        return count
+
+    monkeypatch.setattr(survey_module, "matches", counted("read", survey_module.matches))
+    monkeypatch.setattr(survey_module, "describe_cell", counted("row", survey_module.describe_cell))
+
+    async def reset_each_turn() -> None:
+        while True:
+            seen.clear()
+            await trio.lowlevel.checkpoint()
+
+    async with system, trio.open_nursery() as nursery:
+        await crowd(system, 1_100)
+        nursery.start_soon(reset_each_turn)
+        page = await system.survey(Survey(sort="address", offset=50, limit=900))
+        nursery.cancel_scope.cancel()
+    assert len(page.actors) == 900
+    # The other task's turn may come just before or just after ours.
+    assert 0 < most["read"] <= 2 * survey_module.SLICE
+    assert 0 < most["row"] <= 2 * survey_module.SLICE
+
+
+async def test_an_actor_that_ends_during_a_survey_is_left_out(autojump_clock: MockClock) -> None:
+    """Fault: a row of an actor that is gone."""
+    system = ActorSystem(clock=trio.current_time)
+    async with system, trio.open_nursery() as nursery:
+        await crowd(system, 300)
+
+        async def stop_all() -> None:
+            for key in range(300):
+                system.ref("crowd", key).stop()
+
+        nursery.start_soon(stop_all)
+        page = await system.survey(Survey(sort="address", limit=300))
+        await wait_all_tasks_blocked()
+    assert page.total == 300
+    assert len(page.actors) < 300
+    assert all(row.state != "stopped" for row in page.actors)
+
+
+async def test_a_sleeping_actor_holds_no_scope(autojump_clock: MockClock) -> None:
+    """Fault: the scope by which a handler can be cut off stays with the actor while it sleeps."""
+    system = ActorSystem(clock=trio.current_time)
+    async with system:
+        await crowd(system, 1)
+        cell = system._registries["crowd"].find(0)
+        assert isinstance(cell, Cell)
+        assert cell.cut is None
