@@ -21,6 +21,7 @@ from storage.database import Database
 from storage.embedded import EmbeddedPostgres
 from storage.errors import Unavailable
 from storage.postmaster import Postmaster
+from tests.helpers.ordinary import run_as_ordinary_user
 
 HOLDER = """
 import sys, time
@@ -139,6 +140,40 @@ def test_a_killed_owner_leaves_a_server_to_attach_to(data_dir: Path) -> None:
         assert server.pid == pid
         assert query(server, "SELECT 1") == 1
     # The new owner was the last one out, and the old one's use ended with it.
+    assert Postmaster.find(data_dir / "cluster") is None
+
+
+def test_an_ordinary_user_attaches_as_well(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server then runs as oneself, which is not how it runs under root."""
+    programs = postmaster.find_programs(postmaster.Account.choose())
+    monkeypatch.setattr(embedded, "find_programs", lambda account: programs)
+    for name in ("start.lock", "users.lock", "server.log"):
+        # Root's, from when the copied cluster was made.
+        (data_dir / name).unlink(missing_ok=True)
+    account = postmaster.Account.choose()
+    if account is not None:
+        os.chown(data_dir, account.uid, account.gid)
+
+    def die_while_it_runs() -> None:
+        server = start(data_dir)
+        (data_dir / "pid").write_text(str(server.pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def attach() -> None:
+        assert os.geteuid() != 0
+        assert postmaster.Account.choose() is None
+        owner = os.fork()
+        if owner == 0:
+            die_while_it_runs()
+        _, ended = os.waitpid(owner, 0)
+        assert os.WTERMSIG(ended) == signal.SIGKILL
+        with EmbeddedPostgres.running(data_dir) as server:
+            assert server.pid == int((data_dir / "pid").read_text())
+            pid_file = data_dir / "cluster" / "postmaster.pid"
+            assert pid_file.stat().st_uid == os.geteuid()
+            assert query(server, "SELECT 1") == 1
+
+    run_as_ordinary_user(attach)
     assert Postmaster.find(data_dir / "cluster") is None
 
 
