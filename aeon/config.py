@@ -254,8 +254,9 @@ def load_settings(
     """Read the settings; ``host``, ``port`` and ``workers`` override the environment.
 
     With ``is_serving`` also make sure that a server can run on them: over one's own database
-    (``DATABASE_URL``) the bot token and the secret key have to be set; over the embedded one,
-    a newcomer's first start, a secret key is made and kept under ``DATA_DIR``.
+    (``DATABASE_URL``) the bot token and the secret key have to be set, unless ``aeon secret-key``
+    has made a key under ``DATA_DIR``; over the embedded one, a newcomer's first start, a secret
+    key is made and kept there.
 
     Raises:
         SettingsError: naming each wrong setting; never showing its value.
@@ -276,10 +277,11 @@ def load_settings(
     if settings.workers is None:
         settings = settings.model_copy(update={"workers": _web_concurrency()})
     _require_bus(settings)
-    if settings.database_url is not None:
+    has_kept_key = (settings.data_dir / SECRET_KEY_FILE).exists()
+    if settings.database_url is not None and (settings.secret_key or not has_kept_key):
         _require_production(settings)
     if settings.secret_key is None:
-        key = _kept_secret_key(settings.data_dir)
+        key = kept_secret_key(settings.data_dir)
         settings = settings.model_copy(update={"secret_key": SecretStr(key)})
     return settings
 
@@ -316,8 +318,12 @@ def _require_production(settings: Settings) -> None:
         raise SettingsError(f"with DATABASE_URL set, these are needed too:\n{lines}")
 
 
-def _kept_secret_key(data_dir: Path) -> str:
-    """Read the key an earlier start made, or make it. Readable by its owner only."""
+def kept_secret_key(data_dir: Path) -> str:
+    """Read the key an earlier start made, or make it. Readable by its owner only.
+
+    Raises:
+        SettingsError: it can not be kept there, or is damaged.
+    """
     path = data_dir / SECRET_KEY_FILE
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

@@ -57,6 +57,41 @@ def serve(
         raise typer.Exit(run(host=host, port=port, workers=workers))
 
 
+@app.command("secret-key")
+def secret_key() -> None:
+    """Make a secret key under DATA_DIR, unless there is one or SECRET_KEY is set.
+
+    Then a server with DATABASE_URL starts without SECRET_KEY. For one machine: all nodes need the
+    same key.
+    """
+    from aeon.config import SECRET_KEY_FILE, kept_secret_key, load_settings
+
+    with teach():
+        settings = load_settings()
+        if settings.secret_key is None:
+            kept_secret_key(settings.data_dir)
+            typer.echo(f"The secret key is in {settings.data_dir / SECRET_KEY_FILE}.")
+        else:
+            typer.echo("SECRET_KEY is set.")
+
+
+@app.command()
+def health(
+    url: Annotated[
+        str | None,
+        typer.Option(help="Base URL; not given: the server of these settings, on this machine."),
+    ] = None,
+    timeout_seconds: Annotated[
+        float, typer.Option("--timeout", help="Seconds to wait for the answer.", min=0.1)
+    ] = 5.0,
+) -> None:
+    """Ask a server whether it is ready: exit status 0 if it is, else 1."""
+    from aeon.cli.health import run
+
+    with teach():
+        raise typer.Exit(run(url=url, timeout_seconds=timeout_seconds))
+
+
 @app.command()
 def demo(
     messages: Annotated[int, typer.Option(help="Messages each person sends.", min=1)] = 5,

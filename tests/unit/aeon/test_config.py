@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aeon.config import Settings, SettingsError, load_settings
+from aeon.config import Settings, SettingsError, kept_secret_key, load_settings
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "4242424242:AAFakeFakeFakeFakeFakeFakeFakeFakeFake"
@@ -127,6 +127,39 @@ def test_ones_own_database_needs_token_and_key(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", TOKEN)
     monkeypatch.setenv("SECRET_KEY", KEY)
     assert load_settings(is_serving=True).can_authenticate
+
+
+def test_a_kept_key_will_do_over_ones_own_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://host/name")
+    key = kept_secret_key(tmp_path / "data")
+
+    settings = load_settings(is_serving=True)
+
+    assert settings.secret_key is not None
+    assert settings.secret_key.get_secret_value() == key
+
+
+@pytest.mark.parametrize("given", ["0", "many", "-1", "1000"])
+def test_a_platforms_number_of_workers_is_checked(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", given)
+    with pytest.raises(SettingsError, match="WEB_CONCURRENCY"):
+        load_settings(is_serving=True)
+
+
+def test_several_workers_need_redis_and_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    with pytest.raises(SettingsError, match="REDIS_URL"):
+        load_settings(is_serving=True)
+    assert load_settings(workers=1, is_serving=True).workers == 1
+    monkeypatch.setenv("WORKERS", "1")
+    assert load_settings(is_serving=True).workers == 1
+    monkeypatch.delenv("WORKERS")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    assert load_settings(is_serving=True).workers == 3
 
 
 def test_secrets_do_not_show() -> None:
