@@ -28,7 +28,7 @@ from actors.runtime import ActorSystem
 from actors.services import Endless, Writing
 from actors.system import CHAT, ActorLimits, register_kinds
 from actors.user.ports import UserPorts
-from actors.user.presence import Presence
+from actors.user.presence import MAX_MEMBERS_TOLD, Presence
 from aeon import garbage
 from aeon.app import create_app
 from aeon.binding import server_config
@@ -45,6 +45,7 @@ from storage.database import Database
 from storage.deployment import deployment_id
 from storage.embedded import EmbeddedPostgres
 from storage.errors import Unavailable
+from storage.presence import PresenceStore
 from storage.ids import ChatId
 from storage.retention import RetentionJob, RetentionPolicy
 from storage.writer import GroupWriter
@@ -83,7 +84,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             fanout = Fanout()
             media = open_depot(settings, database, time.time)
             encoder = WireEncoder(media.links.public)
-            presence = Presence(database, fanout, encoder)
+            acquaintances = PresenceStore(database, max_members=MAX_MEMBERS_TOLD)
+            presence = Presence(acquaintances, fanout, encoder)
             system = ActorSystem("aeon", transient=(Unavailable,))
             # Receivers before their senders: this is the order of starting, and of stopping
             # in reverse.
@@ -123,6 +125,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     fanout=fanout,
                     bus=bus,
                     cluster=cluster,
+                    presence=presence,
                     media=media,
                 )
 

@@ -13,6 +13,7 @@ from actors.runtime import ActorRef, ActorSystem
 from actors.services import Writing
 from actors.system import CHAT, USER
 from actors.user.ports import UserMessage
+from actors.user.presence import Presence
 from aeon.config import Settings
 from aeon.limits import Limiter
 from aeon.logins import Logins
@@ -49,6 +50,7 @@ class Services:
     writer: Writing
     system: ActorSystem
     fanout: Fanout
+    presence: Presence
     media: Depot
     bus: Bus | None = None
     """To the other nodes; None when this is the only one."""

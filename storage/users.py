@@ -37,7 +37,7 @@ from storage.ids import UserId
 from storage.mapping import USER_WIDTH, user_columns, user_from
 from storage.query import Query
 from storage.records import UserRecord
-from storage.tables import chats, members, users
+from storage.tables import users
 
 _UNIQUE_USERNAME: Final = "uq_users_username_lower"
 _LOGIN_ATTEMPTS: Final = 10
@@ -306,71 +306,3 @@ async def update_privacy(
     params = {"id": user_id, "privacy": json.dumps(dict(privacy))}
     row = await conn.fetch_one(_update_privacy, params)
     return None if row is None else user_from(row)
-
-
-def _touch() -> Query:
-    # In id order, so that two nodes that say goodbye to the same people can't deadlock.
-    locked = (
-        select(users.c.id)
-        .where(users.c.id == any_(_ids))
-        .order_by(users.c.id)
-        .with_for_update(key_share=True)
-        .cte("locked")
-    )
-    return Query(
-        update(users).where(users.c.id.in_(select(locked.c.id))).values(last_seen_at=func.now())
-    )
-
-
-_touch_query: Final = _touch()
-
-
-async def touch_last_seen(conn: Connection, user_ids: Sequence[UserId]) -> None:
-    """Note that these people were here just now."""
-    if user_ids:
-        await conn.execute(_touch_query, {"ids": list(user_ids)})
-
-
-def _select_peers() -> Query:
-    mine, theirs = members.alias("mine"), members.alias("theirs")
-    # A look-up per membership: a join may hash every person there is.
-    is_shown = (
-        select(literal_column("""NOT users.privacy @> '{"show_last_seen": false}'"""))
-        .select_from(users)
-        .where(users.c.id == mine.c.user_id)
-        .correlate(mine)
-        .scalar_subquery()
-    )
-    return Query(
-        select(mine.c.user_id, theirs.c.user_id)
-        .distinct()
-        .select_from(
-            mine.join(chats, (chats.c.id == mine.c.chat_id) & chats.c.is_active).join(
-                theirs,
-                (theirs.c.chat_id == mine.c.chat_id) & (theirs.c.user_id != mine.c.user_id),
-            )
-        )
-        .where(
-            mine.c.user_id == any_(_ids),
-            is_shown,
-            theirs.c.user_id == any_(bindparam("candidates", type_=ARRAY(BigInteger))),
-        )
-    )
-
-
-_select_peers_query: Final = _select_peers()
-
-
-async def peers_among(
-    conn: Connection, user_ids: Sequence[UserId], candidates: Sequence[UserId]
-) -> list[tuple[UserId, UserId]]:
-    """Pair each of these people with the candidates who share an active chat with them.
-
-    Those who do not show when they were last seen are left out.
-    """
-    if not user_ids or not candidates:
-        return []
-    rows = await conn.fetch_all(
-        _select_peers_query, {"ids": list(user_ids), "candidates": list(candidates)}
-    )
-    return [(row[0], row[1]) for row in rows]

@@ -122,11 +122,15 @@ class Session:
         if self.closing is not None:
             return
         payloads: list[bytes] = []
+        transient: list[bytes] = []
         for frame in frames:
             if frame.seq is None:
-                self._offer_transient(frame)
+                if not self._is_paused(frame.chat_id):
+                    transient.append(frame.payload)
             elif self._admit(frame):
                 payloads.append(frame.payload)
+        if transient and not self._transport.send_nowait(transient, transient=True):
+            self._transient_dropped += len(transient)
         if payloads:
             if self._transport.send_nowait(payloads):
                 self._frames_sent += len(payloads)
@@ -208,13 +212,9 @@ class Session:
             held_chats=sum(1 for progress in self._chats.values() if progress.held_by),
         )
 
-    def _offer_transient(self, frame: Frame) -> None:
-        if frame.chat_id is not None:
-            progress = self._chats.get(frame.chat_id)
-            if progress is not None and "client" in progress.held_by:
-                return
-        if not self._transport.send_nowait((frame.payload,), transient=True):
-            self._transient_dropped += 1
+    def _is_paused(self, chat_id: ChatId | None) -> bool:
+        """Say whether the client itself paused the chat of a transient frame."""
+        return chat_id is not None and self.is_held(chat_id, "client")
 
     def _admit(self, frame: Frame) -> bool:
         """Decide whether a live durable frame goes out now, and remember it."""

@@ -9,6 +9,7 @@ class RecordingTransport:
     def __init__(self, *, room: int | None = None) -> None:
         self.writes: list[list[bytes]] = []
         self.transient: list[bytes] = []
+        self.transient_writes = 0
         self.room = room
         self.closed: tuple[int, str] | None = None
 
@@ -23,6 +24,7 @@ class RecordingTransport:
             self.room -= len(payloads)
         if transient:
             self.transient.extend(payloads)
+            self.transient_writes += 1
         else:
             self.writes.append(list(payloads))
         return True

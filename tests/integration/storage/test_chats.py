@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage import chats, users
+from storage import chats, presence
 from storage.commands import CreateChat
 from storage.database import Database
 from storage.ids import ChatId, UserId
@@ -127,9 +127,13 @@ async def test_who_shares_an_active_chat(talk: Talk):
         assert not await chats.shares_chat_with(conn, A, C)
         assert not await chats.shares_chat_with(conn, A, STRANGER)
         assert await chats.peers_of(conn, A) == [B]
-        pairs = await users.peers_among(conn, [A, B, C], [A, C, STRANGER])
+        pairs = await presence.peers_among(conn, [A, B, C], [A, C, STRANGER], max_members=2)
         assert pairs == [(B, A)]
-        assert await users.peers_among(conn, [A], []) == []
+        assert await presence.peers_among(conn, [A], [], max_members=2) == []
+        assert await presence.peers_among(conn, [A, B], [A, B], max_members=1) == []
+        assert await presence.members_who_show(conn, shared, A) == [A, B]
+        assert await presence.members_who_show(conn, shared, STRANGER) is None
+        assert await presence.members_who_show(conn, ChatId(999_999), A) is None
     await talk.remove(shared, A, B)
     async with talk.database.connection() as conn:
         assert not await chats.shares_chat_with(conn, A, B)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from storage import users
+from storage import presence, users
 from storage.database import Database
 from storage.errors import InvalidData
 from storage.ids import UserId
@@ -183,14 +183,14 @@ async def test_last_seen_of_many_at_once(database: Database):
             nursery.start_soon(touch, database, [UserId(user_id) for user_id in order])
     async with database.connection() as conn:
         assert await conn.fetch_all("SELECT count(last_seen_at) FROM users") == [(3,)]
-        await users.touch_last_seen(conn, [])
+        await presence.touch_last_seen(conn, [])
         found = await users.get_users(conn, [UserId(3), UserId(9), UserId(1)])
     assert [user.id for user in found] == [1, 3]
 
 
 async def touch(database: Database, user_ids: list[UserId]) -> None:
     async with database.connection() as conn:
-        await users.touch_last_seen(conn, user_ids)
+        await presence.touch_last_seen(conn, user_ids)
 
 
 async def test_an_unchanged_login_is_one_query(database: Database):
