@@ -33,8 +33,10 @@ from aeon import garbage
 from aeon.app import create_app
 from aeon.binding import server_config
 from aeon.config import Settings
+from aeon.logins import Logins
 from aeon.media.depot import open_depot
 from aeon.net.turns import Turns
+from aeon.revocations import Revocations
 from aeon.server import Config, Listening, NetLimits, serve
 from aeon.services import Services
 from aeon.wire.events import WireEncoder
@@ -45,8 +47,8 @@ from storage.database import Database
 from storage.deployment import deployment_id
 from storage.embedded import EmbeddedPostgres
 from storage.errors import Unavailable
-from storage.presence import PresenceStore
 from storage.ids import ChatId
+from storage.presence import PresenceStore
 from storage.retention import RetentionJob, RetentionPolicy
 from storage.writer import GroupWriter
 
@@ -98,6 +100,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 system.add_service("bus", lambda: Endless(bus))
                 system.add_service("cluster", lambda: Endless(cluster))
             system.add_service("presence", lambda: Endless(presence))
+            logins = Logins()
+            revocations = Revocations(logins, fanout, database, bus)
+            system.add_service("revocations", lambda: Endless(revocations))
             system.add_service("retention", lambda: Endless(_retention(settings, database)))
             system.add_service("media", lambda: Endless(media))
             register_kinds(
@@ -126,6 +131,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     bus=bus,
                     cluster=cluster,
                     presence=presence,
+                    logins=logins,
+                    revocations=revocations,
                     media=media,
                 )
 

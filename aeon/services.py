@@ -19,6 +19,7 @@ from aeon.limits import Limiter
 from aeon.logins import Logins
 from aeon.loop_lag import LoopLag
 from aeon.media.depot import Depot
+from aeon.revocations import Revocations
 from aeon.server import Listening
 from storage.bus import Bus
 from storage.database import Database
@@ -52,6 +53,9 @@ class Services:
     fanout: Fanout
     presence: Presence
     media: Depot
+    logins: Logins
+    revocations: Revocations
+    """Where changes of people and their sessions are told; never ``logins.forget`` alone."""
     bus: Bus | None = None
     """To the other nodes; None when this is the only one."""
     cluster: Cluster | None = None
@@ -59,7 +63,6 @@ class Services:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     limiter: Limiter = field(default_factory=Limiter)
     """Token buckets; asked only while ``settings.are_rate_limits_on``."""
-    logins: Logins = field(default_factory=Logins)
     loop_lag: LoopLag = field(default_factory=LoopLag)
     """Sampled while the node serves."""
     now: Callable[[], datetime] = _utc_now

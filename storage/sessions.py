@@ -5,14 +5,17 @@ A session's id is the token's ``jti``; the token itself is never stored.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     DateTime,
     Text,
+    any_,
     bindparam,
     delete,
     func,
@@ -89,6 +92,12 @@ _revoke_others: Final = Query(
     .values(revoked_at=func.now())
     .returning(sessions.c.id)
 )
+_select_revoked: Final = Query(
+    select(sessions.c.id).where(
+        sessions.c.id == any_(bindparam("ids", type_=ARRAY(Text))),
+        sessions.c.revoked_at.is_not(None),
+    )
+)
 _delete_expired: Final = Query(
     delete(sessions).where(
         sessions.c.id.in_(
@@ -148,6 +157,12 @@ async def revoke_all(conn: Connection, user_id: UserId, *, keep_id: str | None =
     """End all of a person's sessions but ``keep_id``; the ids of those that ended."""
     rows = await conn.fetch_all(_revoke_others, {"user_id": user_id, "id": keep_id or ""})
     return [row[0] for row in rows]
+
+
+async def revoked_among(conn: Connection, session_ids: Collection[str]) -> frozenset[str]:
+    """Name those of these sessions that were revoked; one query."""
+    rows = await conn.fetch_all(_select_revoked, {"ids": list(session_ids)})
+    return frozenset(row[0] for row in rows)
 
 
 async def delete_expired(conn: Connection) -> int:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from actors.chat.errors import ChatRefused
 from actors.chat.feed import Feed
 from actors.chat.ports import ChatMessage, ChatPorts, NewsArrived, SetTyping, TypingExpired
-from actors.cluster.wire import RemoteTyping
+from actors.cluster.wire import RemotePersonal, RemoteTyping
 from actors.delivery.frame import Frame
 from actors.runtime import Actor, ActorContext, Delivery
 from storage.commands import AnyCommand, Committed, CursorMoved, Outcome, Rejected, RejectReason
@@ -140,6 +140,8 @@ class ChatActor(Actor[ChatMessage]):
     async def _tell_own_cursor(self, user_id: UserId, moved: CursorMoved) -> None:
         """Keep a person's devices in step about what nobody else is to know."""
         payload = self._ports.encoder.own_cursor(self._chat_id, moved.message_id, moved.read_seq)
+        if self._ports.cluster is not None:
+            self._ports.cluster.tell_person(RemotePersonal(self._chat_id, user_id, payload))
         await self._ports.fanout.deliver([user_id], [Frame(payload, self._chat_id)])
 
 

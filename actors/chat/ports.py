@@ -8,7 +8,7 @@ from typing import Protocol
 
 from actors.chat.view import ChatView
 from actors.cluster.audience import Audience
-from actors.cluster.wire import RemoteEvent, RemoteTyping
+from actors.cluster.wire import RemoteEvent, RemotePersonal, RemoteTyping
 from actors.delivery.fanout import Fanout
 from storage.commands import AnyCommand, EventAppender
 from storage.events import DurableEvent
@@ -67,6 +67,10 @@ class Cluster(Protocol):
 
     def tell_typing(self, typing: RemoteTyping) -> None:
         """Tell of a typist; never waits, may be lost."""
+        ...
+
+    def tell_person(self, personal: RemotePersonal) -> None:
+        """Send a transient frame to somebody's connections elsewhere; may be lost."""
         ...
 
     def take(self, chat_id: ChatId) -> list[RemoteEvent]:

@@ -6,7 +6,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
-from actors.delivery.session import CloseReason
 from aeon.auth import tokens
 from aeon.auth.authenticate import Credentials, authenticate
 from aeon.auth.principal import Principal
@@ -64,21 +63,12 @@ async def revoke_session(services: Services, principal: Principal, session_id: s
         is_ended = await sessions.revoke(conn, session_id, principal.user_id)
     if not is_ended:
         raise EdgeError("session_not_found")
-    services.logins.forget(principal.user_id)
-    _hang_up(services, principal, {session_id})
+    services.revocations.revoked(principal.user_id, [session_id])
 
 
 async def revoke_all_sessions(services: Services, principal: Principal) -> int:
     """End all of one's sessions; how many."""
     async with services.database.connection() as conn:
         ended = await sessions.revoke_all(conn, principal.user_id)
-    services.logins.forget(principal.user_id)
-    _hang_up(services, principal, set(ended))
+    services.revocations.revoked(principal.user_id, ended)
     return len(ended)
-
-
-def _hang_up(services: Services, principal: Principal, session_ids: set[str]) -> None:
-    """Close the connections that were opened with these sessions' tokens."""
-    for session in services.fanout.sessions_of(principal.user_id):
-        if session.credential_id in session_ids:
-            session.end(CloseReason.REVOKED)

@@ -28,7 +28,7 @@ async def update_me(
         if changes.privacy is not None:
             user = await users.update_privacy(conn, principal.user_id, changes.privacy.model_dump())
         privacy = await users.get_privacy(conn, principal.user_id)
-    services.logins.forget(principal.user_id)
+    services.revocations.person_changed(principal.user_id)
     if user is None:
         raise EdgeError("user_not_found")
     return with_admin(services.settings, user), privacy or {}
@@ -85,7 +85,7 @@ async def set_admin(
             actor_id=principal.user_id,
             target=f"user:{user.id}",
         )
-    services.logins.forget(user.id)
+    services.revocations.person_changed(user.id)
     if changed is None:
         raise EdgeError("user_not_found")
     return changed
