@@ -13,7 +13,8 @@ ALLOW_HEADERS: Final = (
     " Upload-Length, Upload-Offset, Upload-Metadata, Upload-Checksum, X-HTTP-Method-Override"
 )
 EXPOSE_HEADERS: Final = (
-    "ETag, Retry-After, X-Request-ID, X-Total-Count, Content-Range, Content-Disposition, Location,"
+    "ETag, Retry-After, X-Request-ID, X-Duplicate, X-Total-Count, Content-Range,"
+    " Content-Disposition, Location,"
     " Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm,"
     " Upload-Offset, Upload-Length, Upload-Expires, Upload-Media-Id"
 )

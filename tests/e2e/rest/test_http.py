@@ -26,7 +26,7 @@ async def test_both_forms_of_trailing_slash(server: Server) -> None:
 
 PAGES = {
     *("/", "/openapi.json", "/docs", "/redoc", "/favicon.ico", "/static/docs/{name}"),
-    *("/ws", "/metrics"),
+    *("/ws", "/metrics", "/admin", "/static/admin/{name}"),
 }
 """For people, the description itself, and the socket, which has a protocol of its own."""
 
