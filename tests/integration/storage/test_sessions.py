@@ -90,3 +90,28 @@ async def test_the_audit_trail_reads_newest_first(database: Database):
         assert await audit.list_entries(conn, limit=1) == [second]
     assert second.actor_id is None
     assert second.data == {"events": 12, "dry": False}
+
+
+async def test_deeds_are_appended_together_and_the_old_go(database: Database):
+    now = datetime.now(UTC)
+    entries = [
+        audit.NewAuditEntry(
+            at=now - timedelta(days=100 - number),
+            actor_id=None if number % 2 else ME,
+            action="list_actors",
+            target=None,
+            data={"outcome": "ok", "number": number},
+        )
+        for number in range(100)
+    ]
+    async with database.connection() as conn:
+        await audit.append_entries(conn, entries)
+        found = await audit.list_entries(conn, limit=200)
+        assert [one.data and one.data["number"] for one in found] == list(range(99, -1, -1))
+        assert [one.at for one in found] == [entry.at for entry in reversed(entries)]
+        old = timedelta(days=90.5)
+        assert await audit.delete_old(conn, max_age=old, max_entries=1000) == 10
+        assert await audit.delete_old(conn, max_age=old, max_entries=30) == 60
+        assert await audit.delete_old(conn, max_age=old, max_entries=30) == 0
+        left = await audit.list_entries(conn, limit=200)
+        assert [one.data and one.data["number"] for one in left] == list(range(99, 69, -1))
