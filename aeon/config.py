@@ -92,6 +92,7 @@ class Settings(BaseSettings):
 
     admin_telegram_ids: Annotated[frozenset[_UserIdNumber], NoDecode] = frozenset()
     admin_token: SecretStr | None = Field(default=None, min_length=16)
+    audit_retention_days: int = Field(default=90, ge=1, le=36_500)
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
     metrics_bind: str | None = None
 
@@ -229,6 +230,13 @@ class Settings(BaseSettings):
         if secret is not None and not _WEBHOOK_SECRET.fullmatch(secret.get_secret_value()):
             raise ValueError("Telegram takes 1 to 256 of the characters A-Z a-z 0-9 _ -")
         return secret
+
+    @field_validator("admin_token")
+    @classmethod
+    def _check_admin_token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+            raise ValueError("takes printable ASCII characters without spaces")
+        return token
 
     @field_validator("secret_key")
     @classmethod

@@ -31,6 +31,8 @@ class Kind(StrEnum):
     KNOCK = "knock"
     """WebSockets opened from one network address, whoever it is. Behind a proxy all share one,
     so this bucket is large: it stops floods, not crowds."""
+    OPERATE = "operate"
+    """Requests for operators from one network address, theirs or a guesser's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ RATES: Final[Mapping[Kind, Rate]] = MappingProxyType(
         Kind.LOGIN: Rate(burst=30, per_second=0.5),
         Kind.CONNECT: Rate(burst=40, per_second=1.0),
         Kind.KNOCK: Rate(burst=2_000, per_second=200.0),
+        Kind.OPERATE: Rate(burst=120, per_second=20.0),
     }
 )
 
