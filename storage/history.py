@@ -19,6 +19,7 @@ from sqlalchemy import (
     Subquery,
     and_,
     bindparam,
+    case,
     exists,
     func,
     lateral,
@@ -44,6 +45,10 @@ from storage.mapping import (
 from storage.query import Query
 from storage.records import MessageRecord, UserRecord
 from storage.tables import chats, media, members, messages, users
+
+READ_BY_MAX: Final = 100
+"""Readers named with a message; ``readers`` tells of all. A page of fifty in a chat of a thousand
+would else be half a megabyte of ids, and the Mini App asks for one every five seconds."""
 
 _END_OF_LOG: Final[ColumnElement[int]] = literal_column("9223372036854775807")
 _FALSE: Final[ColumnElement[bool]] = literal_column("false")
@@ -110,6 +115,7 @@ _views_chat: Final = and_(_viewer.c.chat_id == _chat_id, _viewer.c.user_id == _v
 _is_live: Final = and_(messages.c.chat_id == _chat_id, ~messages.c.is_deleted)
 _one: Final[ColumnElement[int]] = literal_column("1")
 _no_offset: Final[ColumnElement[int]] = literal_column("0")
+_none: Final[ColumnElement[int]] = literal_column("0", BigInteger)
 
 
 # A look-up per member: a join may hash every person there is.
@@ -160,15 +166,35 @@ def _read_messages(chosen: Subquery, has_more_behind: ColumnElement[bool] = _FAL
 
 
 def _skip_messages() -> Subquery:
-    """Messages of a page far back: index entries are skipped, rows only read for the page."""
-    seqs = (
+    """Messages of a page far back: index entries are skipped, rows only read for the page.
+
+    They are skipped from the end of the chat that is nearer, which the counter of live messages
+    tells; the other walk has a limit of none, and does not begin.
+    """
+    live = select(chats.c.live_messages).where(chats.c.id == _chat_id).scalar_subquery()
+    is_new_half = _offset < live - _offset
+    from_newest = (
         select(messages.c.seq)
         .where(_is_live)
         .order_by(messages.c.seq.desc())
-        .limit(_limit)
+        .limit(case((is_new_half, _limit), else_=_none))
         .offset(_offset)
-        .subquery("seqs")
+        .subquery("from_newest")
     )
+    # Of the last page there may be less than a whole one left.
+    from_oldest = (
+        select(messages.c.seq)
+        .where(_is_live)
+        .order_by(messages.c.seq.asc())
+        .limit(
+            case(
+                (is_new_half, _none), else_=func.greatest(_none, func.least(_limit, live - _offset))
+            )
+        )
+        .offset(func.greatest(_none, live - _offset - _limit))
+        .subquery("from_oldest")
+    )
+    seqs = union_all(from_newest.select(), from_oldest.select()).subquery("seqs")
     found = lateral(
         select(messages)
         .where(messages.c.chat_id == _chat_id, messages.c.seq == seqs.c.seq)
@@ -180,11 +206,14 @@ def _skip_messages() -> Subquery:
 _select_first_page: Final = _read_messages(_next_messages(messages.c.seq.desc()).subquery("chosen"))
 _select_page: Final = _read_messages(_skip_messages())
 
-# The cursors of all members who show them; who has read what follows for a whole page at once.
+# The cursors furthest on, of members who show them; who has read what follows for a whole page at
+# once. Whoever has read a message stands before all who have not: so these are all of its readers,
+# or as many as are named. One more, for the sender is not among them.
 _select_cursors: Final = Query(
     select(members.c.read_seq, members.c.user_id)
     .where(members.c.chat_id == _chat_id, exists().where(_views_chat), _shows_reading)
-    .order_by(members.c.read_seq, members.c.user_id)
+    .order_by(members.c.read_seq.desc(), members.c.user_id.desc())
+    .limit(literal_column(str(READ_BY_MAX + 1)))
 )
 
 
@@ -193,7 +222,8 @@ async def page(
 ) -> HistoryPage | None:
     """Read a page of a chat, with who has read what; one round trip.
 
-    Pages far back cost an index entry per message skipped; ``window`` does not.
+    Pages in the middle cost an index entry per message between them and the nearer end of the
+    chat; ``window`` does not.
 
     Returns:
         None for a stranger and for a chat that does not exist.
@@ -214,11 +244,11 @@ async def page(
 
 
 def _with_readers(rows: Iterable[Row], cursors: Sequence[Row]) -> tuple[MessageRecord, ...]:
-    """Build the messages of a page; ``cursors`` are (read_seq, user_id) in that order."""
+    """Build the messages of a page; ``cursors`` are (read_seq, user_id), the furthest first."""
     senders: dict[UserId, UserRecord] = {}
     read_by: dict[tuple[int, UserId], tuple[UserId, ...]] = {}
-    positions = [cursor[0] for cursor in cursors]
-    readers = [UserId(cursor[1]) for cursor in cursors]
+    positions = [cursor[0] for cursor in reversed(cursors)]
+    readers = [UserId(cursor[1]) for cursor in reversed(cursors)]
     found = []
     for row in rows:
         if row[_MESSAGE_AT] is None:
@@ -227,7 +257,8 @@ def _with_readers(rows: Iterable[Row], cursors: Sequence[Row]) -> tuple[MessageR
         first = bisect_left(positions, row[_SEQ_AT])
         key = (first, sender_id)
         if key not in read_by:
-            read_by[key] = tuple(sorted(one for one in readers[first:] if one != sender_id))
+            others = [one for one in readers[first:] if one != sender_id]
+            read_by[key] = tuple(sorted(others[-READ_BY_MAX:]))
         message = message_from(row, _MESSAGE_AT, senders=senders, read_by=read_by[key])
         assert message is not None, "its id is not null"
         found.append(message)

@@ -180,7 +180,11 @@ class Message(Output):
     is_edited: bool
     is_deleted: bool
     read_by: Annotated[
-        list[Number], Field(description="Others who have read it and show read receipts")
+        list[Number],
+        Field(
+            description="Others who have read it and show read receipts. Of more than a hundred,"
+            " those who have read furthest: `/messages/{message_id}/readers` names all"
+        ),
     ]
     created_at: Moment
     updated_at: Moment | None

@@ -31,9 +31,16 @@ async def middle_id(conn: Connection, chat_id: ChatId) -> MessageId:
     return MessageId(row[0])
 
 
+async def last_page(conn: Connection, chat_id: ChatId, user_id: UserId) -> object:
+    first = await history.page(conn, chat_id, user_id, 1, 50)
+    assert first is not None
+    return await history.page(conn, chat_id, user_id, -(-first.total // 50))
+
+
 READS: dict[str, Read] = {
     "first page": lambda conn, chat, user, _: history.page(conn, chat, user),
     "second page": lambda conn, chat, user, _: history.page(conn, chat, user, 2),
+    "last page": lambda conn, chat, user, _: last_page(conn, chat, user),
     "before": lambda conn, chat, user, at: history.window(conn, chat, user, before_id=at),
     "after": lambda conn, chat, user, at: history.window(conn, chat, user, after_id=at),
     "around": lambda conn, chat, user, at: history.window(conn, chat, user, around_id=at),

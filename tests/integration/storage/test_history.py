@@ -55,6 +55,22 @@ async def test_pages_go_back_from_the_newest(talk: Talk):
     assert texts == []
 
 
+async def test_pages_agree_with_slices_of_a_list(talk: Talk):
+    """Counted from either end of the chat, with gaps, up to the last and past it."""
+    chat_id = await talk.group(A, B)
+    sent = await messages_in(talk, chat_id, 17)
+    for message in (sent[0], sent[5], sent[6], sent[11], sent[16]):
+        await talk.delete(message)
+    live = [f"m{n}" for n in range(17) if n not in (0, 5, 6, 11, 16)]
+    for per_page in (1, 2, 3, 5, 7, 11, 12, 13):
+        for page in range(1, len(live) // per_page + 3):
+            end = max(0, len(live) - (page - 1) * per_page)
+            texts, found = await texts_of_page(talk.database, chat_id, page, per_page)
+            assert texts == live[max(0, end - per_page) : end], (page, per_page)
+            assert found.total == len(live)
+            assert found.has_next == (end > per_page)
+
+
 async def test_deleted_messages_are_neither_shown_nor_counted(talk: Talk):
     chat_id = await talk.group(A, B)
     sent = await messages_in(talk, chat_id, 6)
@@ -137,6 +153,30 @@ async def test_read_by_names_the_others_whose_cursor_has_passed(talk: Talk):
         page = await history.page(conn, chat_id, A)
     assert page is not None
     assert [message.read_by for message in page.messages] == [(B, C), (), (B,), ()]
+
+
+async def test_read_by_names_no_more_than_it_may(talk: Talk):
+    """All who have read it while they are few; of many those who have read furthest."""
+    readers = [await talk.person(number) for number in range(20, 20 + history.READ_BY_MAX + 5)]
+    chat_id = await talk.group(A, *readers)
+    (first, second) = [await talk.send(chat_id, A, text) for text in ("first", "second")]
+    for reader in readers:
+        await talk.read(chat_id, reader, first.id)
+    few = readers[3:9]
+    for reader in few:
+        await talk.read(chat_id, reader, second.id)
+
+    async with talk.database.connection() as conn:
+        page = await history.page(conn, chat_id, A)
+        everybody = await history.readers(conn, first.id, A)
+    assert page is not None
+    of_first, of_second = (message.read_by for message in page.messages)
+    assert list(of_second) == few
+    assert len(of_first) == history.READ_BY_MAX
+    assert set(few) <= set(of_first) <= set(readers)
+    assert list(of_first) == sorted(of_first)
+    assert everybody is not None
+    assert everybody.total == len(readers)
 
 
 async def test_windows_before_after_and_their_edges(talk: Talk):
