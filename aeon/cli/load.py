@@ -149,6 +149,9 @@ def check(
             metavar="NAME",
         ),
     ] = [],  # noqa: B006 # Typer copies it
+    pause_seconds: Annotated[
+        float, typer.Option("--pause", help="Mean seconds between two faults; they may overlap.")
+    ] = 4.0,
     redis_server: Annotated[
         str, typer.Option(help="Program to start as Redis.", show_default="looked for")
     ] = "",
@@ -193,7 +196,13 @@ def check(
         html_path=html_path,
         record_path=record_path,
     )
-    options = CheckOptions(load=load, nodes=nodes, kinds=tuple(faults), redis_program=redis_server)
+    options = CheckOptions(
+        load=load,
+        nodes=nodes,
+        kinds=tuple(faults),
+        redis_program=redis_server,
+        pause_seconds=pause_seconds,
+    )
 
     async def run() -> int:
         if not record:

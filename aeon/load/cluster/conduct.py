@@ -43,6 +43,8 @@ class CheckOptions:
     kinds: tuple[str, ...] = ()
     """Faults to choose from; empty: all."""
     redis_program: str = ""
+    pause_seconds: float = 4.0
+    """Mean time between two faults."""
 
     def check(self) -> None:
         """Check that it makes sense.
@@ -52,6 +54,8 @@ class CheckOptions:
         """
         self.load.check()
         check_kinds(self.kinds)
+        if not 0.05 <= self.pause_seconds <= 3_600:
+            raise UsageFault(f"--pause {self.pause_seconds:g} must be between 0.05 and 3600")
         if not 2 <= self.nodes <= MOST_NODES:
             raise UsageFault(f"--nodes {self.nodes} must be between 2 and {MOST_NODES}")
 
@@ -104,7 +108,9 @@ async def _run(
             watched = [group + witness_ids for group in planned[:WATCHED_CHATS]]
             chats = await stage.make_chats(watched + planned[WATCHED_CHATS:])
         started_at = datetime.now(UTC)
-        faults = Faults(world, seed=load.seed, kinds=options.kinds)
+        faults = Faults(
+            world, seed=load.seed, kinds=options.kinds, pause_seconds=options.pause_seconds
+        )
         plans = divide(load, run, world.urls, people[: load.users], chats)
         async with trio.open_nursery() as nursery, trio.open_nursery() as witnesses:
             for person, url in zip(people[load.users :], world.urls, strict=True):

@@ -16,8 +16,6 @@ from aeon.load.cluster.bus_proxy import Weather
 from aeon.load.cluster.kinds import KINDS
 from aeon.load.cluster.world import Node, World
 
-MEAN_PAUSE_SECONDS: Final = 4.0
-"""Between the beginnings of two faults; they may overlap."""
 AT_ONCE: Final = 3
 HEAL_SECONDS: Final = 3.0
 """Before the end of the load no new fault begins."""
@@ -27,9 +25,20 @@ NODE_AWAY_SECONDS: Final = 60.0
 class Faults:
     """Breaks a world, one thing after the other, and heals each again."""
 
-    def __init__(self, world: World, *, seed: int, kinds: Collection[str] = ()) -> None:
+    def __init__(
+        self, world: World, *, seed: int, kinds: Collection[str] = (), pause_seconds: float = 4.0
+    ) -> None:
+        """Prepare faults.
+
+        Args:
+            world: what they befall.
+            seed: decides what happens when.
+            kinds: what to choose from; empty: everything.
+            pause_seconds: mean time between the beginnings of two; they may overlap.
+        """
         self._world = world
         self._chance = random.Random(f"{seed}/faults")
+        self._pause_seconds = pause_seconds
         self._busy: set[object] = set()
         self._under_way = 0
         self.injected: Counter[str] = Counter()
@@ -43,7 +52,7 @@ class Faults:
         end = trio.current_time() + seconds - HEAL_SECONDS
         async with trio.open_nursery() as nursery:
             while True:
-                pause = self._chance.expovariate(1 / MEAN_PAUSE_SECONDS)
+                pause = self._chance.expovariate(1 / self._pause_seconds)
                 if trio.current_time() + pause >= end:
                     return
                 await trio.sleep(pause)

@@ -19,6 +19,7 @@ SOAK = Options(scenario=Scenario.SOAK, self_serve=True)
     [
         (CheckOptions(load=SOAK, nodes=1), "--nodes 1 "),
         (CheckOptions(load=SOAK, nodes=99), "--nodes 99 "),
+        (CheckOptions(load=SOAK, pause_seconds=0), "--pause 0 "),
         (CheckOptions(load=SOAK, kinds=("meteor",)), "--fault meteor"),
         (CheckOptions(load=Options(scenario=Scenario.SOAK, self_serve=True, rate=0)), "--rate"),
     ],
