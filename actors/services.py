@@ -12,7 +12,8 @@ import trio
 
 from storage.commands import AnyCommand, Outcome
 from storage.errors import Unavailable
-from storage.writer import GroupWriter, WriterStatistics
+from storage.writer import GroupWriter
+from storage.writer_counts import WriterStatistics
 
 
 class Writing:
@@ -26,11 +27,13 @@ class Writing:
         self._make = make
         self._writer: GroupWriter | None = None
 
-    async def append(self, commands: Sequence[AnyCommand]) -> Sequence[Outcome]:
+    async def append(
+        self, commands: Sequence[AnyCommand], request_ids: Sequence[str | None] = ()
+    ) -> Sequence[Outcome]:
         """Hand commands to the running writer; see ``EventAppender.append``."""
         if self._writer is None:
             raise Unavailable("the writer has not started")
-        return await self._writer.append(commands)
+        return await self._writer.append(commands, request_ids)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run a new writer until ``aclose``."""

@@ -11,7 +11,7 @@ from quart import Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from aeon import metrics, ws
+from aeon import metrics, request_ids, ws
 from aeon.admin import dashboard
 from aeon.api import docs
 from aeon.api.cors import add_cors
@@ -66,6 +66,7 @@ def _add_common_parts(app: QuartTrio, services: Services) -> None:
     async def begin() -> Response | None:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request_ids.begin(g.request_id)
         if request.method == "OPTIONS":
             return Response(orjson.dumps({"status": "ok"}), 200, content_type=JSON)
         return None

@@ -30,3 +30,10 @@ def server_config(settings: Settings) -> Config:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         config.bind = [f"{host}:{settings.port}"]
     return config
+
+
+def metrics_config(bind: str) -> Config:
+    """Give the configuration of METRICS_BIND."""
+    config = Config()
+    config.bind = [bind]
+    return config

@@ -31,10 +31,11 @@ from actors.user.ports import UserPorts
 from actors.user.presence import MAX_MEMBERS_TOLD, Presence
 from aeon import garbage
 from aeon.app import create_app
-from aeon.binding import server_config
+from aeon.binding import metrics_config, server_config
 from aeon.config import Settings
 from aeon.logins import Logins
 from aeon.media.depot import open_depot
+from aeon.metrics import create_metrics_app
 from aeon.net.turns import Turns
 from aeon.revocations import Revocations
 from aeon.server import Config, Listening, NetLimits, serve
@@ -103,7 +104,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             logins = Logins()
             revocations = Revocations(logins, fanout, database, bus)
             system.add_service("revocations", lambda: Endless(revocations))
-            system.add_service("retention", lambda: Endless(_retention(settings, database)))
+            retention = _retention(settings, database)
+            system.add_service("retention", lambda: Endless(retention))
             system.add_service("media", lambda: Endless(media))
             register_kinds(
                 system,
@@ -134,6 +136,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     logins=logins,
                     revocations=revocations,
                     media=media,
+                    retention=retention,
                 )
 
 
@@ -215,6 +218,24 @@ async def serve_node(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(drain)
         nursery.start_soon(services.loop_lag.run)
+        if services.settings.metrics_bind is not None:
+            # It answers until the very end: a node that drains is worth watching.
+            bound: Listening = await nursery.start(
+                _serve_metrics, services, services.settings.metrics_bind
+            )
+            services.lifecycle.metrics_listening = bound
         listening: Listening = await nursery.start(listen)
         services.lifecycle.listening = listening
         task_status.started(listening)
+
+
+async def _serve_metrics(
+    services: Services, bind: str, *, task_status: trio.TaskStatus[Listening]
+) -> None:
+    """Serve ``/metrics`` alone, until cancelled."""
+    await serve(
+        create_metrics_app(services),
+        metrics_config(bind),
+        shutdown=trio.sleep_forever,
+        task_status=task_status,
+    )

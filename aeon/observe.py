@@ -2,18 +2,26 @@
 
 What is never logged: init data, tokens, query strings, message text, titles, names. Events are
 named in the past tense with underscores; what they are about goes into fields (ids, counts,
-durations with their unit in the name). Tracebacks come without the values of variables, which
-hold all of these; tests/e2e/rest/test_outage.py reads a log for them.
+durations with their unit in the name). Every line that belongs to a request carries its
+``request_id``, from the edge over the actor to the commit (``request_ids`` where one line is
+about several); at DEBUG each of the three writes a line for it. Tracebacks come without the
+values of variables, which hold all of these; tests/e2e/test_log.py reads a whole log for them.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Final
 
 import structlog
 
+from actors.runtime import current_trace_id
+from aeon import request_ids
 from aeon.config import Settings
+
+OWN_PACKAGES: Final = ("aeon", "actors", "storage")
+"""They follow LOG_LEVEL; libraries are heard from WARNING on."""
 
 
 def configure_logging(settings: Settings, *, level: int | None = None) -> None:
@@ -24,7 +32,7 @@ def configure_logging(settings: Settings, *, level: int | None = None) -> None:
     if level is None:
         level = logging.getLevelNamesMapping()[settings.log_level]
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -48,7 +56,7 @@ def configure_logging(settings: Settings, *, level: int | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *renderer,
@@ -56,6 +64,18 @@ def configure_logging(settings: Settings, *, level: int | None = None) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    for package in OWN_PACKAGES:
+        logging.getLogger(package).setLevel(level)
+
+
+def _add_request_id(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Say whose request it was, at the edge and in the actor that carries it out."""
+    found = request_ids.current() or current_trace_id()
+    if found is not None:
+        event.setdefault("request_id", found)
+    return event
 
 
 def _wants_console(settings: Settings) -> bool:

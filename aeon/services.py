@@ -15,6 +15,7 @@ from actors.system import CHAT, USER
 from actors.user.ports import UserMessage
 from actors.user.presence import Presence
 from aeon.config import Settings
+from aeon.counts import Counts
 from aeon.limits import Limiter
 from aeon.logins import Logins
 from aeon.loop_lag import LoopLag
@@ -24,6 +25,7 @@ from aeon.server import Listening
 from storage.bus import Bus
 from storage.database import Database
 from storage.ids import ChatId, UserId
+from storage.retention import RetentionJob
 
 
 def _utc_now() -> datetime:
@@ -60,9 +62,12 @@ class Services:
     """To the other nodes; None when this is the only one."""
     cluster: Cluster | None = None
     """What of other nodes' commits concerns the people here; None as ``bus``."""
+    retention: RetentionJob | None = None
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     limiter: Limiter = field(default_factory=Limiter)
     """Token buckets; asked only while ``settings.are_rate_limits_on``."""
+    counts: Counts = field(default_factory=Counts)
+    """What the edge counts."""
     loop_lag: LoopLag = field(default_factory=LoopLag)
     """Sampled while the node serves."""
     now: Callable[[], datetime] = _utc_now

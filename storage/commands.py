@@ -258,11 +258,13 @@ Outcome = Committed | CursorMoved | Duplicate | AlreadyExists | Unchanged | Reje
 class EventAppender(Protocol):
     """The port through which actors write; ``GroupWriter`` is the real one."""
 
-    async def append(self, commands: Sequence[AnyCommand]) -> Sequence[Outcome]:
+    async def append(
+        self, commands: Sequence[AnyCommand], request_ids: Sequence[str | None] = ()
+    ) -> Sequence[Outcome]:
         """Commit commands of **one chat**, in order, merged with whatever else waits.
 
         Returns one outcome per command, after the commit. A cancelled caller does not undo
-        what was handed over.
+        what was handed over. ``request_ids`` say in the log whose requests these are.
 
         Raises:
             storage.errors.Overloaded: the queue is full; nothing was queued.

@@ -37,6 +37,7 @@ from storage.errors import (
 )
 from storage.facts import Decide
 from storage.ids import ChatId
+from storage.writer_counts import WriterCounts, WriterStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -48,41 +49,13 @@ _WRITTEN: Final = (Committed, CursorMoved)
 """Outcomes that changed rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriterStatistics:
-    """A snapshot; the counts only grow."""
-
-    queued_commands: int
-    in_flight_commands: int
-    lanes: int
-    batches: int
-    """Transactions tried."""
-    commands: int
-    """Commands answered with an outcome."""
-    commits: int
-    """Transactions that wrote something and committed."""
-    retries: int
-    """Batches tried again after a conflict, whole or in parts."""
-    refused: int
-    """Appends refused because the queue was full."""
-    unavailable: int
-    """Appends that failed because the database was away or too slow."""
-    unknown: int
-    """Appends whose outcome is not known."""
-    defects: int
-    """Commands that failed by a fault of ours; the log has the traceback."""
-    batch_sizes: dict[int, int]
-    """Transactions by their number of commands, rounded up to a power of two."""
-    last_commit_seconds: float
-    """How long the last transaction took, from taking the batch to its answer."""
-
-
 @dataclass(slots=True, eq=False)
 class _Append:
     """What one call of ``append`` handed over."""
 
     chat_id: ChatId
     commands: Sequence[AnyCommand]
+    request_ids: Sequence[str | None]
     answered: trio.Event = field(default_factory=trio.Event)
     outcomes: Sequence[Outcome] = ()
     error: Exception | None = None
@@ -97,20 +70,6 @@ class _Append:
             self.answered.set()
 
 
-@dataclass(slots=True)
-class _Counters:
-    batches: int = 0
-    commands: int = 0
-    commits: int = 0
-    retries: int = 0
-    refused: int = 0
-    unavailable: int = 0
-    unknown: int = 0
-    defects: int = 0
-    batch_sizes: dict[int, int] = field(default_factory=dict)
-    last_commit_seconds: float = 0.0
-
-
 class GroupWriter:
     """The real ``EventAppender``. Run ``run`` in a task of the nursery that owns the database."""
 
@@ -122,6 +81,7 @@ class GroupWriter:
         max_queued_commands: int = 10_000,
         max_batch_commands: int = 500,
         lanes: int = 3,
+        counts: WriterCounts | None = None,
     ) -> None:
         """Make a writer; nothing happens before ``run``.
 
@@ -131,6 +91,7 @@ class GroupWriter:
             max_queued_commands: what may wait, over all chats; more is ``Overloaded``.
             max_batch_commands: of one transaction. A single append is never split.
             lanes: transactions in flight at once, each with other chats.
+            counts: the tally to keep; its own by default.
         """
         self._database = database
         self._decide = decide
@@ -145,9 +106,11 @@ class GroupWriter:
         self._closing = False
         self._is_running = False
         self._stopped = trio.Event()
-        self._counters = _Counters()
+        self._counters = counts or WriterCounts()
 
-    async def append(self, commands: Sequence[AnyCommand]) -> Sequence[Outcome]:
+    async def append(
+        self, commands: Sequence[AnyCommand], request_ids: Sequence[str | None] = ()
+    ) -> Sequence[Outcome]:
         """Commit commands of one chat; see ``EventAppender.append``."""
         if not commands:
             return ()
@@ -156,7 +119,7 @@ class GroupWriter:
         if self._queued and self._queued + len(commands) > self._max_queued:
             self._counters.refused += 1
             raise Overloaded("too many changes wait for the database")
-        append = _Append(commands[0].chat_id, commands)
+        append = _Append(commands[0].chat_id, commands, request_ids)
         assert all(command.chat_id == append.chat_id for command in commands), "one chat"
         self._waiting.setdefault(append.chat_id, deque()).append(append)
         self._queued += len(commands)
@@ -194,21 +157,8 @@ class GroupWriter:
 
     def statistics(self) -> WriterStatistics:
         """Counts since the start, and what waits right now."""
-        counters = self._counters
-        return WriterStatistics(
-            queued_commands=self._queued,
-            in_flight_commands=self._in_flight,
-            lanes=self._lanes,
-            batches=counters.batches,
-            commands=counters.commands,
-            commits=counters.commits,
-            retries=counters.retries,
-            refused=counters.refused,
-            unavailable=counters.unavailable,
-            unknown=counters.unknown,
-            defects=counters.defects,
-            batch_sizes=dict(sorted(counters.batch_sizes.items())),
-            last_commit_seconds=counters.last_commit_seconds,
+        return self._counters.snapshot(
+            queued=self._queued, in_flight=self._in_flight, lanes=self._lanes
         )
 
     def _stop(self) -> None:
@@ -296,7 +246,7 @@ class GroupWriter:
             self._fail(batch, error)
         except Exception:
             # A defect of ours. Its command is found by splitting; the others must not suffer.
-            logger.exception("a batch of %d commands failed", len(commands))
+            logger.exception("batch_failed", extra=_described(batch))
             await self._commit_parts(batch)
         else:
             at = 0
@@ -304,6 +254,7 @@ class GroupWriter:
                 until = at + len(append.commands)
                 append.answer(outcomes[at:until])
                 at = until
+            self._tell_committed(batch)
 
     async def _commit_parts(self, batch: Sequence[_Append]) -> None:
         self._counters.retries += 1
@@ -331,6 +282,12 @@ class GroupWriter:
                 self._fail([append], error)
                 return
         append.answer(outcomes)
+        self._tell_committed([append])
+
+    def _tell_committed(self, batch: Sequence[_Append]) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            seconds = round(self._counters.last_commit_seconds, 6)
+            logger.debug("batch_committed", extra={**_described(batch), "seconds": seconds})
 
     async def _commit_single(self, command: AnyCommand) -> Outcome:
         for attempt in range(_ATTEMPTS):
@@ -347,10 +304,8 @@ class GroupWriter:
 
     async def _transact(self, commands: Sequence[AnyCommand]) -> list[Outcome]:
         counters = self._counters
-        size = 1 << (len(commands) - 1).bit_length()
         for attempt in range(_ATTEMPTS):
-            counters.batches += 1
-            counters.batch_sizes[size] = counters.batch_sizes.get(size, 0) + 1
+            counters.tried(len(commands))
             began = trio.current_time()
             try:
                 outcomes = await commit_batch(self._database, self._decide, commands)
@@ -359,9 +314,7 @@ class GroupWriter:
                 if attempt == _ATTEMPTS - 1:
                     raise
                 continue
-            counters.last_commit_seconds = trio.current_time() - began
-            counters.commands += len(commands)
-            counters.commits += any(isinstance(outcome, _WRITTEN) for outcome in outcomes)
+            counters.answered(outcomes, trio.current_time() - began)
             return outcomes
         raise AssertionError("the last attempt returns or raises")
 
@@ -382,6 +335,16 @@ class GroupWriter:
                 own = error
             own.__cause__ = error if own is not error else error.__cause__
             append.fail(own)
+
+
+def _described(batch: Sequence[_Append]) -> dict[str, object]:
+    """Say in a log line whose commands these are."""
+    ids = [one for append in batch for one in append.request_ids if one is not None]
+    return {
+        "commands": sum(len(append.commands) for append in batch),
+        "chats": len({append.chat_id for append in batch}),
+        "request_ids": ids,
+    }
 
 
 def _reason(conflict: Conflict) -> RejectReason:

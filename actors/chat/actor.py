@@ -13,6 +13,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from actors.chat.errors import ChatRefused
@@ -24,6 +25,8 @@ from actors.runtime import Actor, ActorContext, Delivery
 from storage.commands import AnyCommand, Committed, CursorMoved, Outcome, Rejected, RejectReason
 from storage.errors import CommitUnknown, StorageError
 from storage.ids import ChatId, Seq, UserId
+
+_trail = logging.getLogger(__name__)
 
 
 class ChatActor(Actor[ChatMessage]):
@@ -79,7 +82,8 @@ class ChatActor(Actor[ChatMessage]):
         self, asked: Sequence[Delivery[ChatMessage]], commands: Sequence[AnyCommand]
     ) -> None:
         try:
-            outcomes = await self._ports.appender.append(commands)
+            request_ids = [delivery.trace_id for delivery in asked]
+            outcomes = await self._ports.appender.append(commands, request_ids)
         except CommitUnknown as error:
             _fail_all(asked, error)
             if self._ports.cluster is None:
@@ -101,6 +105,9 @@ class ChatActor(Actor[ChatMessage]):
             if isinstance(outcome, CursorMoved):
                 await self._tell_own_cursor(command.actor_id, outcome)
             _answer(delivery, outcome)
+        if _trail.isEnabledFor(logging.DEBUG):
+            fields = {"chat_id": self._chat_id, "events": len(events), "request_ids": request_ids}
+            _trail.debug("commands_answered", extra=fields)
 
     async def _set_typing(self, delivery: Delivery[ChatMessage], notice: SetTyping) -> None:
         view = self._feed.view

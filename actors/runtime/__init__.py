@@ -5,6 +5,7 @@ Start with the README beside this file; `ActorSystem`, `Actor` and `Props` are t
 
 from actors.runtime.actor import Actor, ActorFactory
 from actors.runtime.address import Address, Key
+from actors.runtime.call import current_trace_id
 from actors.runtime.context import ActorContext
 from actors.runtime.dead_letters import DeadLetter, DeadLetterReason
 from actors.runtime.delivery import Delivery
@@ -78,4 +79,5 @@ __all__ = [
     "Terminated",
     "TimerStatus",
     "UnknownKind",
+    "current_trace_id",
 ]

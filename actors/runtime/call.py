@@ -29,3 +29,9 @@ class Call:
 
 
 current_call: ContextVar[Call | None] = ContextVar("actors_current_call", default=None)
+
+
+def current_trace_id() -> str | None:
+    """Give the trace id of the message that is being handled; of a batch, its first ask's."""
+    call = current_call.get()
+    return None if call is None else call.trace_id

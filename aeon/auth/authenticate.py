@@ -20,11 +20,13 @@ from aeon.auth import tokens
 from aeon.auth.invitations import redeem_invitations
 from aeon.auth.principal import Method, Principal
 from aeon.config import Settings
-from aeon.errors import AuthError, EdgeError
+from aeon.counts import OK, REMEMBERED
+from aeon.errors import AuthError, EdgeError, describe
 from aeon.logins import Login
 from aeon.services import Services
 from aeon.telegram.init_data import PUBLIC_KEYS, InitData, InitDataError, Verifier
 from storage import sessions, users
+from storage.errors import StorageError
 from storage.records import UserRecord
 
 NEWCOMER_AGE: Final = timedelta(minutes=10)
@@ -46,9 +48,15 @@ async def authenticate(services: Services, credentials: Credentials) -> Principa
         EdgeError: ``login_unavailable``: the server can not check init data yet.
         storage.errors.StorageError: the database is away.
     """
-    if credentials.token is not None:
-        return await _by_token(services, credentials.token)
-    return await _by_init_data(services, credentials.init_data or "")
+    method = Method.TOKEN if credentials.token is not None else Method.INIT_DATA
+    try:
+        if credentials.token is not None:
+            return await _by_token(services, credentials.token)
+        return await _by_init_data(services, credentials.init_data or "")
+    except (EdgeError, StorageError) as error:
+        is_nobody = not (credentials.token or credentials.init_data)
+        services.counts.login("none" if is_nobody else method, describe(error).code)
+        raise
 
 
 async def _by_init_data(services: Services, raw: str) -> Principal:
@@ -57,6 +65,7 @@ async def _by_init_data(services: Services, raw: str) -> Principal:
     now = services.now().timestamp()
     key = services.logins.key(raw)
     login = services.logins.get(key)
+    outcome = OK if login is None else REMEMBERED
     if login is None:
         data = validate_init_data(services, raw)
         async with services.logins.turn(data.user.id):
@@ -68,6 +77,7 @@ async def _by_init_data(services: Services, raw: str) -> Principal:
                 services.logins.note(key, login)
     elif now > login.expires_at:
         raise AuthError("init_data_expired")
+    services.counts.login(Method.INIT_DATA, outcome)
     return Principal(login.user, Method.INIT_DATA)
 
 
@@ -75,6 +85,7 @@ async def _by_token(services: Services, token: str) -> Principal:
     claims = tokens.read(services.settings, token, now=services.now())
     key = services.logins.key(token)
     login = services.logins.get(key)
+    outcome = OK if login is None else REMEMBERED
     if login is None:
         async with services.database.connection() as conn:
             session = await sessions.get_active(conn, claims.session_id)
@@ -86,6 +97,7 @@ async def _by_token(services: Services, token: str) -> Principal:
             raise AuthError("token_invalid")
         login = Login(with_admin(services.settings, user), claims.expires_at, claims.session_id)
         services.logins.note(key, login)
+    services.counts.login(Method.TOKEN, outcome)
     return Principal(login.user, Method.TOKEN, login.session_id)
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from actors.chat.errors import ChatRefused
 from actors.runtime import ActorError
+from aeon import request_ids
 from aeon.services import Services
 from storage import invitations
 from storage.commands import AddMember, RejectReason
@@ -70,7 +71,9 @@ async def _join(
         max_members=services.settings.max_chat_members,
     )
     try:
-        await services.chat(invitation.chat_id).ask(command, timeout_seconds=ASK_SECONDS)
+        await services.chat(invitation.chat_id).ask(
+            command, timeout_seconds=ASK_SECONDS, trace_id=request_ids.current()
+        )
     except ChatRefused as refusal:
         return False if refusal.reason in _FINAL else None
     except (ActorError, StorageError) as error:

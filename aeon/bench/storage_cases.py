@@ -82,7 +82,7 @@ async def group_commit(
         seconds: for how long.
         options: the writer's; its defaults are what a node runs with.
     """
-    writer = GroupWriter(database, decide, **options)
+    writer = GroupWriter(database, decide, **options)  # type: ignore[arg-type]  # its numbers
 
     async def send(place: Place) -> None:
         command = SendMessage(

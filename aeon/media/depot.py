@@ -11,7 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -43,6 +43,27 @@ _ID_BYTES: Final = 16
 _PREVIEW_WAIT_SECONDS: Final = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class MediaStatistics:
+    """A snapshot; the counts are of this node, since it started."""
+
+    uploads_open: int
+    """Bodies that are being received right now."""
+    files: dict[str, int]
+    """Files taken in, by what they were recognised as."""
+    bytes: int
+    """Of those files."""
+    quota_refusals: int
+    busy_refusals: int
+    """Uploads refused because their person had as many under way as one may have."""
+    thumbnails_made: int
+    thumbnails_failed: int
+    """Images that could not be decoded, and failures of the store or the database."""
+    thumbnails_waiting: int
+    collected: int
+    """Files deleted because nothing referred to them."""
+
+
 class Depot:
     """One node's way to files; every part of it is bounded by ``limits``."""
 
@@ -66,6 +87,8 @@ class Depot:
         self._examiners = trio.CapacityLimiter(2)
         self._uploads: Counter[UserId] = Counter()
         self._locked: set[str] = set()
+        self._taken: Counter[str] = Counter()
+        self._taken_bytes = self._quota_refusals = self._busy_refusals = 0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Make previews and collect garbage until cancelled."""
@@ -82,6 +105,7 @@ class Depot:
             TooManyUploads: this person has as many as one may have.
         """
         if self._uploads[user_id] >= self.limits.uploads_per_user:
+            self._busy_refusals += 1
             raise TooManyUploads(self.limits.uploads_per_user)
         self._uploads[user_id] += 1
         try:
@@ -115,6 +139,7 @@ class Depot:
         async with self.database.connection() as conn:
             stored = await media_rows.stored_bytes(conn, user_id)
         if stored + size_bytes > self.limits.user_quota_bytes:
+            self._quota_refusals += 1
             raise QuotaExceeded(self.limits.user_quota_bytes)
 
     async def take_in(
@@ -141,6 +166,8 @@ class Depot:
         except BaseException:
             self.janitor.release(record.id)
             raise
+        self._taken[record.message_type] += 1
+        self._taken_bytes += record.size_bytes
         if found.image_format is not None and thumbnail_key is None:
             return await self._preview(record, staged.sha256, found.image_format)
         return record
@@ -174,6 +201,20 @@ class Depot:
         if key is None:
             raise MediaNotFound
         return key
+
+    def statistics(self) -> MediaStatistics:
+        """Count what came in and what became of it."""
+        return MediaStatistics(
+            uploads_open=self._uploads.total(),
+            files=dict(self._taken),
+            bytes=self._taken_bytes,
+            quota_refusals=self._quota_refusals,
+            busy_refusals=self._busy_refusals,
+            thumbnails_made=self._previews.made,
+            thumbnails_failed=self._previews.failed,
+            thumbnails_waiting=self._previews.waiting,
+            collected=self.janitor.collected,
+        )
 
     def release(self, media_id: MediaId) -> None:
         """Say that something ceased to refer to a file; it goes soon if it was the last."""

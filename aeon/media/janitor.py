@@ -40,6 +40,8 @@ class Janitor:
         self._send, self._receive = trio.open_memory_channel[MediaId](MAX_HINTS)
         self._rows_after = ""
         self._keys_after = ""
+        self.collected = 0
+        """Files deleted since the start."""
 
     async def run(self) -> None:
         """Collect until cancelled. What fails is logged and found again by the next walk."""
@@ -63,6 +65,7 @@ class Janitor:
                 return False  # A message took it at this very moment.
         if keys is None:
             return False
+        self.collected += 1
         for key in keys:
             await self._collect_object(key)
         return True

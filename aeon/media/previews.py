@@ -48,17 +48,27 @@ class Previews:
         self._jobs: dict[MediaId, _Job] = {}
         self._send, self._receive = trio.open_memory_channel[_Job](MAX_WAITING)
         self._thread = trio.CapacityLimiter(1)
+        self.made = 0
+        self.failed = 0
 
     async def run(self) -> None:
         """Make previews until cancelled; a file that can not be decoded ends only its own."""
         async for job in self._receive:
             try:
                 job.key = await self._make(job)
+                self.made += job.key is not None
+                self.failed += job.key is None
             except (StorageError, MediaError, OSError):
+                self.failed += 1
                 _log.exception("preview_failed", media_id=job.media_id)
             finally:
                 del self._jobs[job.media_id]
                 job.done.set()
+
+    @property
+    def waiting(self) -> int:
+        """Previews that are queued or being made."""
+        return len(self._jobs)
 
     def request(self, media_id: MediaId, object_key: str, image_format: Format) -> None:
         """Queue a preview; does nothing when it is queued or the queue is full."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from aeon import request_ids
 from aeon.services import Services
 from storage.commands import (
     AlreadyExists,
@@ -30,6 +31,7 @@ async def ask_chat(services: Services, command: AnyCommand) -> Answer:
         actors.runtime.ActorError: overloaded (nothing was done), or the outcome is unknown.
         storage.errors.StorageError: as ``EventAppender.append``.
     """
-    answer = await services.chat(command.chat_id).ask(command, timeout_seconds=ASK_SECONDS)
+    chat = services.chat(command.chat_id)
+    answer = await chat.ask(command, timeout_seconds=ASK_SECONDS, trace_id=request_ids.current())
     assert isinstance(answer, Answer), type(answer)
     return answer

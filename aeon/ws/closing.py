@@ -31,6 +31,11 @@ class Closing:
     reason: str = ""
     """At most 123 bytes (RFC 6455, 5.5); a machine-readable word."""
 
+    @property
+    def counted_as(self) -> tuple[str, str]:
+        """Code and reason, as metrics show them."""
+        return str(int(self.code)), self.reason
+
 
 BY_REASON: Final = {
     CloseReason.TOO_SLOW: Closing(CloseCode.TOO_SLOW, "too_slow"),
@@ -39,3 +44,6 @@ BY_REASON: Final = {
     CloseReason.SHUTDOWN: Closing(CloseCode.RESTART, "restart"),
     CloseReason.FAULT: Closing(CloseCode.FAULT, "internal_error"),
 }
+
+LEFT: Final = ("none", "client_left")
+"""How a connection is counted that its client ended, or that broke."""

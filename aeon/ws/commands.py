@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from actors.chat.ports import SetTyping
 from actors.delivery.session import Session
+from aeon import request_ids
 from aeon.auth.principal import Principal
 from aeon.errors import EdgeError
 from aeon.limits import Kind
@@ -91,7 +92,7 @@ async def _mark_read(context: Context, command: requests.MarkReadCommand) -> Fie
 async def _typing(context: Context, command: requests.TypingCommand) -> Fields:
     chat = context.services.chat(ChatId(command.chat_id))
     notice = SetTyping(user_id=context.principal.user.id, is_typing=command.is_typing)
-    await chat.ask(notice, timeout_seconds=ASK_SECONDS)
+    await chat.ask(notice, timeout_seconds=ASK_SECONDS, trace_id=request_ids.current())
     return {}
 
 
@@ -121,6 +122,12 @@ async def _position(context: Context, chat_id: ChatId) -> Seq:
 async def _resume(context: Context, command: requests.ResumeCommand) -> Fields:
     cursors = {ChatId(chat_id): Seq(seq) for chat_id, seq in command.cursors.items()}
     report = await context.resume.run(cursors)
+    context.services.counts.resumed(
+        replayed=len(report.chats),
+        events=report.replayed_events,
+        resync=len(report.resync),
+        left=len(report.left),
+    )
     return {
         "chats": {
             chat_id: {"seq": one.seq, "replayed": one.replayed, "read_seq": one.read_seq}

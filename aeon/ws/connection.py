@@ -22,10 +22,11 @@ from actors.delivery.frame import FrameTransport
 from actors.delivery.session import CloseReason, Session
 from actors.runtime import ActorError
 from actors.user.ports import Attach, AttachRefused, Detach
+from aeon import request_ids
 from aeon.auth.principal import Principal
 from aeon.services import Services
 from aeon.wire.frames import greeting_frame, shutdown_frame
-from aeon.ws.closing import BY_REASON, CloseCode, Closing
+from aeon.ws.closing import BY_REASON, LEFT, CloseCode, Closing
 from aeon.ws.commands import Context
 from aeon.ws.dispatch import BadFrames, Dispatcher
 from aeon.ws.resume import Resume
@@ -48,12 +49,14 @@ class Connection:
         services: Services,
         principal: Principal,
         transport: FrameTransport,
+        path: str,
         session_id: str,
         hold_all: bool,
     ) -> None:
         self._services = services
         self._principal = principal
         self._transport = transport
+        self._path = path
         self._closing: Closing | None = None
         self._has_to_close = trio.Event()
         self._session = Session(
@@ -73,11 +76,19 @@ class Connection:
             session_id=self._session.id,
             server_time=self._services.now(),
         )
+        counts = self._services.counts
+        counts.socket_opened(self._path)
+        request_ids.begin(self._session.id)
         try:
             try:
-                await user.ask(Attach(self._session, greeting), timeout_seconds=ATTACH_SECONDS)
+                await user.ask(
+                    Attach(self._session, greeting),
+                    timeout_seconds=ATTACH_SECONDS,
+                    trace_id=self._session.id,
+                )
             except (ActorError, AttachRefused):
                 _log.warning("attach_failed", user_id=self._principal.user.id)
+                self._close(Closing(CloseCode.FAULT, "unavailable"))
                 await self._transport.close(CloseCode.FAULT, "unavailable")
                 return
             async with trio.open_nursery() as nursery:
@@ -87,6 +98,8 @@ class Connection:
                 nursery.cancel_scope.cancel(reason="the connection is being closed")
         finally:
             user.tell(Detach(self._session))
+            how = LEFT if self._closing is None else self._closing.counted_as
+            counts.socket_closed(self._path, *how)
         if self._closing is not None:
             if self._closing.code is CloseCode.RESTART:
                 self._say_when_to_return()

@@ -6,6 +6,8 @@ known type, with valid fields, within the rate. Then the same use case runs that
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,7 +15,9 @@ import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from aeon import request_ids
 from aeon.auth.rates import check_rate
+from aeon.counts import OK
 from aeon.errors import EdgeError, FieldFault, InvalidInput, describe
 from aeon.wire import frames
 from aeon.wire.requests import PingCommand, field_errors
@@ -23,7 +27,12 @@ MAX_REPLY_ID_CHARACTERS: Final = 64
 BAD_FRAMES_ALLOWED: Final = 50
 """How many more faulty frames than good ones a connection may send."""
 
+UNKNOWN: Final = "unknown"
+"""The type of a frame that names none of the table."""
+
 _log = structlog.get_logger(__name__)
+_trail = logging.getLogger(__name__)
+"""One line for each command, asked for so often that it has to be cheap when nobody reads it."""
 
 
 class BadFrames(Exception):
@@ -36,6 +45,7 @@ class Dispatcher:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._bad_frames = 0
+        self._commands = 0
 
     async def handle(self, data: str | bytes | None) -> None:
         """Carry out one frame and reply to it.
@@ -43,8 +53,11 @@ class Dispatcher:
         Raises:
             BadFrames: the client sends little but nonsense.
         """
+        began = time.perf_counter()
+        self._commands += 1
+        request_ids.begin(f"{self._context.session.id}-{self._commands}")
         reply_id: str | None = None
-        command_type = "?"
+        command_type = UNKNOWN
         try:
             frame = _parse(data)
             reply_id = _reply_id(frame)
@@ -56,15 +69,26 @@ class Dispatcher:
             ack = await command.run(self._context, fields)
         # The one place where a command's failure becomes its answer.
         except Exception as error:  # noqa: BLE001
-            self._answer_failure(error, command_type, reply_id)
+            self._answer_failure(error, command_type, reply_id, began)
             return
+        self._note(command_type, OK, began)
         if command.model is PingCommand:
             self._context.session.send(frames.pong_frame(reply_id))
         elif reply_id is not None:
             self._context.session.send(frames.ack_frame(reply_id, ack))
 
-    def _answer_failure(self, error: Exception, command_type: str, reply_id: str | None) -> None:
+    def _note(self, command_type: str, outcome: str, began: float) -> None:
+        seconds = time.perf_counter() - began
+        self._context.services.counts.command(command_type, outcome, seconds)
+        if _trail.isEnabledFor(logging.DEBUG):
+            fields = {"type": command_type, "outcome": outcome, "seconds": round(seconds, 6)}
+            _trail.debug("command_answered", extra=fields)
+
+    def _answer_failure(
+        self, error: Exception, command_type: str, reply_id: str | None, began: float
+    ) -> None:
         fault = describe(error)
+        self._note(command_type, fault.code, began)
         if fault.is_bug:
             _log.error(
                 "command_failed",

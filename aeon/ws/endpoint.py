@@ -23,7 +23,7 @@ from aeon.limits import Kind
 from aeon.server import current_transport
 from aeon.services import Services
 from aeon.wire.frames import error_frame
-from aeon.ws.closing import CloseCode, Closing
+from aeon.ws.closing import BY_REASON, CloseCode, Closing
 from aeon.ws.connection import Connection
 
 AUTH_SECONDS: Final = 10.0
@@ -37,25 +37,27 @@ _log = structlog.get_logger(__name__)
 
 def register(app: QuartTrio, services: Services) -> None:
     """Serve the realtime protocol at ``/ws``."""
+    services.counts.expect_closings(closing.counted_as for closing in BY_REASON.values())
 
     @app.websocket("/ws")
     async def realtime() -> None:
         await websocket.accept()
         transport = current_transport()
-        if services.lifecycle.is_draining:
-            await transport.close(CloseCode.RESTART, "restart")
-            return
         try:
+            if services.lifecycle.is_draining:
+                raise _Refused(Closing(CloseCode.RESTART, "restart"))
             _check_attempts(services, websocket.remote_addr or "", Kind.KNOCK)
             principal = await _who_is_it(services)
             _check_attempts(services, principal.user.id, Kind.CONNECT)
         except _Refused as refusal:
+            services.counts.socket_refused(*refusal.closing.counted_as)
             await transport.close(refusal.closing.code, refusal.closing.reason)
             return
         connection = Connection(
             services=services,
             principal=principal,
             transport=transport,
+            path=transport.kind,
             session_id=secrets.token_urlsafe(12),
             hold_all=websocket.args.get("resume") == "1",
         )

@@ -46,6 +46,7 @@ class ResumeReport:
     """Chats to load afresh: too far behind, or not named by the client."""
     left: list[ChatId] = field(default_factory=list)
     """Chats the person does not belong to any more."""
+    replayed_events: int = 0
 
 
 class Resume:
@@ -104,6 +105,7 @@ class Resume:
                 if not session.replay(frames):
                     return
                 replayed += len(frames)
+                report.replayed_events += len(frames)
                 if page.events:
                     reached = session.first_gap_after(chat_id, page.events[-1].seq)
                 await session.wait_drained()

@@ -38,7 +38,9 @@ class FakeAppender:
     def pass_time(self, time: timedelta) -> None:
         self.facts.now += time
 
-    async def append(self, commands: Sequence[AnyCommand]) -> Sequence[Outcome]:
+    async def append(
+        self, commands: Sequence[AnyCommand], request_ids: Sequence[str | None] = ()
+    ) -> Sequence[Outcome]:
         self.appends.append(commands)
         if self.errors:
             raise self.errors.pop(0)
