@@ -6,112 +6,55 @@ creating a chat with members, the information dialog, and what it does on bad in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
+import pytest
 import trio
 
+from aeon.config import Settings
+from aeon.main import open_services, serve_node
+from tests.e2e.rest.mini_app import LIST_SECONDS, MiniApp
 from tests.helpers.clients import DEADLINE_SECONDS, Server
-from tests.helpers.telegram import init_data
+from tests.helpers.proxy import PostgresProxy
+from tests.helpers.telegram import BOT_TOKEN, init_data
 
 ANNA, BORIS = 3_000_000_001, 3_000_000_002
-ORIGIN = "https://front.example"
-Json = dict[str, Any]
+MINUTES = 6
 
 
-@dataclass
-class MiniApp:
-    """The state the app keeps, and the calls it makes; ETags as a browser handles them."""
+def settings_for(url: str, directory: Path) -> Settings:
+    """As a newcomer runs it: with rates."""
+    return Settings(
+        _env_file=None,
+        host="127.0.0.1",
+        port=0,
+        database_url=url,
+        data_dir=directory,
+        upload_dir=directory / "uploads",
+        telegram_bot_token=BOT_TOKEN,
+        secret_key="s" * 48,
+    )
 
-    http: httpx.AsyncClient
-    raw: str
-    user: Json = field(default_factory=dict)
-    chats: list[Json] = field(default_factory=list)
-    shown: list[Json] = field(default_factory=list)
-    etags: dict[str, tuple[str, Any]] = field(default_factory=dict)
-    statuses: list[int] = field(default_factory=list)
 
-    async def call(self, method: str, path: str, body: Json | None = None) -> Any:
-        headers = {
-            "x-telegram-init-data": self.raw,
-            "Accept": "application/json, text/plain, */*",
-            "Origin": ORIGIN,
-        }
-        kept = self.etags.get(path) if method == "GET" else None
-        if kept is not None:
-            headers["If-None-Match"] = kept[0]
-        answer = await self.http.request(method, f"/api/v1{path}", headers=headers, json=body)
-        self.statuses.append(answer.status_code)
-        if answer.status_code == 304:
-            assert kept is not None
-            return kept[1]
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        if method == "GET":
-            self.etags[path] = answer.headers["ETag"], answer.json()
-        return answer.json()
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return settings_for(database_url, tmp_path)
 
-    async def open(self) -> None:
-        """Three components ask who one is while the list loads, all at the same time."""
-        async with trio.open_nursery() as nursery:
-            for _ in range(3):
-                nursery.start_soon(self._me)
-            nursery.start_soon(self.list_chats)
 
-    async def _me(self) -> None:
-        self.user = await self.call("GET", "/me")
-
-    async def list_chats(self) -> None:
-        """Every 30 seconds, and after anything new."""
-        chats = await self.call("GET", "/chats/")
-        # Empty chats go last, as in the app.
-        self.chats = sorted(chats, key=lambda chat: chat["last_message_time"] or "", reverse=True)
-
-    async def choose(self, chat_id: int) -> None:
-        await self._load(chat_id)
-        item = next(chat for chat in self.chats if chat["id"] == chat_id)
-        if item["unread_count"] > 0:
-            await self.call("POST", f"/messages/chat/{chat_id}/read-all")
-
-    async def poll(self, chat_id: int) -> bool:
-        """Every 5 seconds: True when the last message of page 1 is a newer one."""
-        page = await self._page(chat_id)
-        last_known = self.shown[-1]["id"] if self.shown else 0
-        if not page or not last_known or page[-1]["id"] <= last_known:
-            return False
-        known = {message["id"] for message in self.shown}
-        self.shown += [message for message in page if message["id"] not in known]
-        await self.list_chats()
-        return True
-
-    async def check_invitations(self) -> None:
-        """Every 120 seconds: the answer becomes the current user."""
-        self.user = await self.call("POST", "/users/check-invitations")
-        await self.list_chats()
-
-    async def send(self, chat_id: int, text: str) -> None:
-        message = await self.call(
-            "POST", "/messages/", {"chat_id": chat_id, "text": text, "message_type": "text"}
-        )
-        if message["id"] not in {one["id"] for one in self.shown}:
-            self.shown.append(message)
-
-    async def _load(self, chat_id: int) -> None:
-        self.shown = list(await self._page(chat_id))
-
-    async def _page(self, chat_id: int) -> list[Json]:
-        page = await self.call("GET", f"/messages/chat/{chat_id}?page=1&per_page=50")
-        messages: list[Json] = page["messages"]
-        return messages
+@asynccontextmanager
+async def app(url: str, user_id: int, first_name: str, username: str) -> AsyncIterator[MiniApp]:
+    async with httpx.AsyncClient(base_url=url, timeout=DEADLINE_SECONDS) as http:
+        yield MiniApp(http, init_data(user_id, first_name, username=username))
 
 
 async def test_a_day_with_the_mini_app(server: Server) -> None:
     async with (
-        httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_SECONDS) as http,
-        httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_SECONDS) as other_http,
+        app(server.url, ANNA, "Anna", "anna_a") as anna,
+        app(server.url, BORIS, "", "Boris_B") as boris,
     ):
-        anna = MiniApp(http, init_data(ANNA, "Anna", username="anna_a"))
-        boris = MiniApp(other_http, init_data(BORIS, "", username="Boris_B"))
         await anna.open()
         assert anna.user["id"] == anna.user["telegram_id"] == ANNA
         assert (anna.user["subordinates"], anna.chats) == ([], [])
@@ -176,6 +119,122 @@ async def test_a_day_with_the_mini_app(server: Server) -> None:
         await anna.call("POST", f"/chats/{chat['id']}/members/{BORIS}")
         await boris.list_chats()
         assert [item["id"] for item in boris.chats] == [chat["id"]]
+
+
+async def test_minute_by_minute(server: Server) -> None:
+    """Both apps run their timers for minutes, in a group and in a chat that began empty."""
+    async with (
+        app(server.url, ANNA, "Anna", "anna_a") as anna,
+        app(server.url, BORIS, "Boris", "boris_b") as boris,
+    ):
+        async with trio.open_nursery() as nursery:
+            for person in (anna, boris):
+                nursery.start_soon(person.open)
+        chat_id = await anna.create("Plans", ids=[BORIS], usernames=["boris_b_unknown"])
+        await anna.send(chat_id, "0")
+        await boris.list_chats()
+        await boris.choose(chat_id)
+        # What happens besides the timers, at which second of the app.
+        doings = {
+            7: lambda: boris.send(chat_id, "1"),
+            63: lambda: anna.send(chat_id, "2"),
+            66: lambda: boris.send(chat_id, "3"),
+            130: lambda: anna.open_profile(),
+            181: lambda: anna.send(chat_id, "4"),
+            299: lambda: boris.send(chat_id, "5"),
+        }
+        anna.statuses.clear()
+        for second in range(1, MINUTES * 60 + 1):
+            async with trio.open_nursery() as nursery:
+                for person in (anna, boris):
+                    nursery.start_soon(person.pass_second, second)
+            if second in doings:
+                await doings[second]()
+
+        for person in (anna, boris):
+            assert [one["text"] for one in person.shown] == ["0", "1", "2", "3", "4", "5"]
+        # About 14.5 calls a minute; hardly any of them brought a body.
+        assert 14 * MINUTES <= len(anna.statuses) <= 18 * MINUTES
+        assert set(anna.statuses) == {200, 304}
+        assert anna.statuses.count(200) <= 20
+        # What is polled into the open chat stays unread until it is chosen again.
+        await anna.list_chats()
+        assert anna.chats[0]["unread_count"] == 3
+        await anna.choose(chat_id)
+        for second in range(1, LIST_SECONDS + 1):
+            await anna.pass_second(second)
+        assert anna.chats[0]["unread_count"] == 0
+
+
+async def test_what_the_apps_ways_do_not_show(server: Server) -> None:
+    """Known ways of the app: it only appends, and an empty chat stays empty until reopened."""
+    async with (
+        app(server.url, ANNA, "Anna", "anna_a") as anna,
+        app(server.url, BORIS, "Boris", "boris_b") as boris,
+    ):
+        await boris.open()
+        await anna.open()
+        chat_id = await anna.create("Empty", ids=[BORIS], usernames=[])
+        await boris.list_chats()
+        await boris.choose(chat_id)
+        await anna.send(chat_id, "First")
+        assert (await boris.poll(chat_id), boris.shown) == (False, [])
+        await boris.choose(chat_id)
+        assert [one["text"] for one in boris.shown] == ["First"]
+        first = boris.shown[0]["id"]
+        await anna.call("PUT", f"/messages/{first}", {"text": "Corrected"})
+        await anna.send(chat_id, "Second")
+        assert await boris.poll(chat_id)
+        assert [one["text"] for one in boris.shown] == ["First", "Second"]
+        await anna.call("DELETE", f"/messages/{first}")
+        await boris.choose(chat_id)
+        assert [one["text"] for one in boris.shown] == ["Second"]
+
+        # The info dialog: every change is followed by another look at the chat and the list.
+        members = await anna.show_info(chat_id)
+        assert [one["telegram_id"] for one in members] == [ANNA, BORIS]
+        await anna.call("DELETE", f"/chats/{chat_id}/members/{BORIS}")
+        assert [one["telegram_id"] for one in await anna.show_info(chat_id)] == [ANNA]
+        await anna.list_chats()
+        status = await anna.call(
+            "POST", f"/chats/{chat_id}/invite-by-username", {"username": "@BORIS_b"}
+        )
+        assert status["status"] == "added"
+        assert len(await anna.show_info(chat_id)) == 2
+
+
+async def test_the_picture_that_the_shipped_app_sends_is_refused_as_a_format(
+    server: Server,
+) -> None:
+    async with app(server.url, ANNA, "Anna", "anna_a") as anna:
+        await anna.open()
+        with pytest.raises(AssertionError, match="422"):
+            await anna.call("POST", "/messages/upload-media", {"file": {}})
+        # "The chat can be created without a picture."
+        await anna.create("Without", ids=[], usernames=[])
+        assert anna.chats[0]["photo_url"] is None
+
+
+async def test_repeats_after_failures(database_url: str, tmp_path: Path) -> None:
+    """A creation whose answer was lost, and a list that could not be read, are asked again."""
+    async with (
+        PostgresProxy.open(database_url) as proxy,
+        open_services(settings_for(proxy.url, tmp_path)) as services,
+        trio.open_nursery() as nursery,
+    ):
+        stop = trio.Event()
+        listening = await nursery.start(serve_node, services, stop)
+        async with app(listening.url, ANNA, "Anna", "anna_a") as anna:
+            await anna.open()
+            proxy.cut_reply_after = b"COMMIT"
+            body = {"title": "Once", "chat_type": "private", "member_ids": []}
+            with pytest.raises(AssertionError, match="503"):
+                await anna.call("POST", "/chats/", body)
+            proxy.cut_reply_after = None
+            chat = await anna.repeated("POST", "/chats/", body)
+            await anna.list_chats()
+            assert [one["id"] for one in anna.chats] == [chat["id"]]
+        stop.set()
 
 
 async def test_a_retried_creation_leaves_one_chat(server: Server) -> None:
