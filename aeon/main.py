@@ -29,6 +29,7 @@ from actors.services import Endless, Writing
 from actors.system import CHAT, ActorLimits, register_kinds
 from actors.user.ports import UserPorts
 from actors.user.presence import MAX_MEMBERS_TOLD, Presence
+from actors.user.presence_link import PresenceLink
 from aeon import garbage
 from aeon.app import create_app
 from aeon.binding import metrics_config, server_config
@@ -101,6 +102,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 system.add_service("bus", lambda: Endless(bus))
                 system.add_service("cluster", lambda: Endless(cluster))
             system.add_service("presence", lambda: Endless(presence))
+            if bus is not None:
+                link = PresenceLink(bus, presence)
+                system.add_service("presence_link", lambda: Endless(link))
             logins = Logins()
             revocations = Revocations(logins, fanout, database, bus)
             system.add_service("revocations", lambda: Endless(revocations))

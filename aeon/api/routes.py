@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from aeon.api import chats, messages, people, service
+from aeon.api import chats, messages, people, presence, service
 from aeon.api.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *people.ROUTES,
     *chats.ROUTES,
+    *presence.ROUTES,
     *messages.ROUTES,
     *service.ROUTES,
 )

@@ -219,6 +219,12 @@ class ReaderPage(Output):
     has_more: bool
 
 
+class OnlineAnswer(Output):
+    """Who is there."""
+
+    online: Annotated[list[Number], Field(description="Members with a connection, by id")]
+
+
 class Done(Output):
     """It is done."""
 
