@@ -231,8 +231,12 @@ async def _check_that_each_address_has_its_own_limit(behind: Behind) -> None:
 async def _knock(behind: Behind, address: str, **headers: str) -> int:
     async with behind.websocket("?init_data=nonsense", address, **headers) as socket:
         with trio.fail_after(10), pytest.raises(trio_websocket.ConnectionClosed) as closed:
-            while True:
-                await socket.get_message()
+            await _read_on(socket)
     assert closed.value.reason is not None
     code: int = closed.value.reason.code
     return code
+
+
+async def _read_on(socket: trio_websocket.WebSocketConnection) -> None:
+    while True:
+        await socket.get_message()
