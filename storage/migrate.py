@@ -59,6 +59,11 @@ def head_revision() -> str:
     return head
 
 
+def revisions() -> list[str]:
+    """All revisions this version knows, the newest first."""
+    return [script.revision for script in _scripts().walk_revisions()]
+
+
 async def current_revision(database: Database) -> str | None:
     """The revision a database is at; None if it never was migrated."""
     async with database.connection() as connection:
@@ -80,7 +85,7 @@ async def require_head(database: Database) -> None:
         return
     if found is None:
         text = "The database has no Aeon schema yet. Create it with: aeon db upgrade"
-    elif found in {script.revision for script in _scripts().walk_revisions()}:
+    elif found in revisions():
         text = (
             f"The database's schema is older ({found}) than this version needs ({expected})."
             " Bring it up to date with: aeon db upgrade"

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from aeon.version import VERSION
+from storage.migrate import head_revision
 
 
 def aeon(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -82,6 +84,27 @@ def test_a_database_without_a_schema_is_refused_with_the_command_to_run(
     assert upgraded.returncode == 0, upgraded.stderr
     assert "empty" not in current.stdout
     assert downgraded.returncode == 0, downgraded.stderr
+
+
+def test_a_newer_schema_is_refused_with_the_command_to_run(
+    tmp_path: Path, database_url: str
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    refused = aeon(
+        "serve",
+        "--port",
+        "0",
+        cwd=tmp_path,
+        DATABASE_URL=database_url,
+        TELEGRAM_BOT_TOKEN="4242424242:AAFakeFakeFakeFakeFakeFakeFakeFakeFake",
+        SECRET_KEY="s" * 48,
+    )
+
+    assert refused.returncode == 2
+    assert f"aeon db downgrade {head_revision()}" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_an_address_in_use_is_said_so(tmp_path: Path, database_url: str) -> None:
