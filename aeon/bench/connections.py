@@ -1,7 +1,8 @@
 """Connections: server memory per quiet WebSocket, and what a handshake costs.
 
-The clients are a process of their own. The application is the smallest there is: it accepts and
-waits for a message, so what is measured is the server, Quart and the transport.
+The clients are a process of their own. On the ``transport`` the application is the smallest there
+is: it accepts and waits for a message, so what is measured is the server and Quart. On the
+``node`` (``aeon.bench.connections_node``) it is all of Aeon.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ MAX_BYTES_PER_CONNECTION: Final = 60_000
 class ConnectionsResult:
     """What connections cost the server."""
 
+    on: str
+    """``transport`` or ``node``."""
     connections: int
     bytes_per_connection: int
     """Growth of the resident set, the kernel's socket buffers not included."""
@@ -59,6 +62,7 @@ async def measure(connections: int) -> ConnectionsResult:
             cpu = time.process_time()
         closed_cpu = time.process_time() - cpu
     return ConnectionsResult(
+        on="transport",
         connections=connections,
         bytes_per_connection=grown // connections,
         handshakes_per_second=int(connections / opened_wall),
@@ -114,16 +118,20 @@ def _resident_bytes() -> int:
 
 def command(
     connections: Annotated[int, typer.Option(help="How many at once.")] = 2000,
+    on: Annotated[str, typer.Option(help="transport or node.")] = "transport",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Measure what quiet WebSockets cost: memory, handshakes, hanging up."""
-    result = trio.run(measure, connections)
+    # Imported here, because it needs the result's type from this module.
+    from aeon.bench.connections_node import measure_node
+
+    result = trio.run(measure_node if on == "node" else measure, connections)
     is_missed = result.bytes_per_connection > MAX_BYTES_PER_CONNECTION
     if as_json:
         sys.stdout.write(json.dumps(asdict(result) | {"missed": is_missed}, indent=2) + "\n")
     else:
         console = Console()
-        console.print(f"{result.connections} quiet WebSockets")
+        console.print(f"{result.connections} quiet WebSockets on the {result.on}")
         console.print(f"  memory      {result.bytes_per_connection / 1000:.1f} kB each")
         console.print(f"  handshakes  {result.handshakes_per_second} a second")
         console.print(f"              {result.us_per_handshake} us of CPU each")
