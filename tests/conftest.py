@@ -41,3 +41,11 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """An open pool on a fresh migrated database."""
     async with Database.open(database_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: TestServer) -> Iterator[str]:
+    """A database without any schema."""
+    url = postgres_server.create_database(migrated=False)
+    yield url
+    postgres_server.drop_database(url)

@@ -1,6 +1,6 @@
 """A real node in this process, on a real port, over a real PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,6 @@ from aeon.config import Settings
 from aeon.main import open_services, serve_node
 from aeon.services import Services
 from tests.helpers.clients import Server
-from tests.helpers.postgres import TestServer
 from tests.helpers.telegram import BOT_TOKEN
 
 
@@ -42,11 +41,3 @@ async def server(services: Services) -> AsyncIterator[Server]:
         listening = await nursery.start(serve_node, services, stop)
         yield Server(listening.url)
         stop.set()
-
-
-@pytest.fixture
-def empty_database_url(postgres_server: TestServer) -> Iterator[str]:
-    """A database without any schema."""
-    url = postgres_server.create_database(migrated=False)
-    yield url
-    postgres_server.drop_database(url)
