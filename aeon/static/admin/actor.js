@@ -31,6 +31,8 @@ const ACTIONS = {
 
 export const title = ({ path }) => `${path[1]}/${path[2]}`;
 
+export const refreshSeconds = 2;
+
 export const load = ({ path }) => get(actorPath(path[1], path[2]));
 
 export function render({ path, data, refresh, say }) {

@@ -16,6 +16,8 @@ const STATES = ["starting", "idle", "busy", "backoff", "stopping"];
 
 export const title = () => "Actors";
 
+export const refreshSeconds = 3;
+
 export const load = ({ params }) =>
   get(`actors${query({
     kind: params.kind, state: params.state, q: params.q, sort: params.sort ?? "busiest",

@@ -7,6 +7,8 @@ import { table } from "./table.js";
 
 export const title = () => "Audit";
 
+export const refreshSeconds = 15;
+
 export const load = () => get("audit?limit=100");
 
 const time = new Intl.DateTimeFormat("en-GB", { dateStyle: "short", timeStyle: "medium" });

@@ -8,6 +8,8 @@ import { table } from "./table.js";
 
 export const title = () => "Dead letters";
 
+export const refreshSeconds = 10;
+
 export const load = () => get("dead-letters");
 
 export function render({ data }) {

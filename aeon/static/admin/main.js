@@ -18,7 +18,7 @@ import * as sessions from "./sessions.js";
 import * as tree from "./tree.js";
 
 const VIEWS = { overview, tree, actors, sessions, "dead-letters": letters, audit, actor };
-const REFRESH_MS = 2_000;
+// Each view that loads says how often (`refreshSeconds`): every request is in the audit trail.
 const TYPING_MS = 200;
 const SAID_MS = 8_000;
 // Two events further apart than this leave a gap in the lines.
@@ -116,7 +116,7 @@ async function refresh() {
     }
     draw();
   }
-  timer = setTimeout(refresh, REFRESH_MS);
+  if (view.load) timer = setTimeout(refresh, view.refreshSeconds * 1000);
 }
 
 // Show another view, or the same one with other parameters; those do not fill up the history.

@@ -10,6 +10,8 @@ const LIMIT = 50;
 
 export const title = () => "Sessions";
 
+export const refreshSeconds = 5;
+
 export const load = ({ params }) =>
   get(`sessions${query({ user_id: params.user_id, limit: LIMIT, offset: params.offset ?? 0 })}`);
 
