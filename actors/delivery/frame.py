@@ -32,6 +32,16 @@ class FrameTransport(Protocol):
         """
         ...
 
+    @property
+    def pending_frames(self) -> int:
+        """Messages that wait for the peer to read."""
+        ...
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait for the peer to read."""
+        ...
+
     async def wait_drained(self) -> None:
         """Wait until everything queued so far has left for the socket, or it is closed."""
         ...

@@ -11,6 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -41,6 +42,10 @@ class SessionStatistics:
     frames_sent: int
     transient_dropped: int
     held_chats: int
+    pending_frames: int
+    """Handed over, and not yet taken by the peer."""
+    pending_bytes: int
+    age_seconds: float
 
 
 class _ChatProgress:
@@ -70,6 +75,7 @@ class Session:
         "credential_id",
         "hold_all",
         "id",
+        "opened_at",
         "user_id",
     )
 
@@ -98,11 +104,22 @@ class Session:
         self.credential_id = credential_id
         self.closing: CloseReason | None = None
         self.hold_all = hold_all
+        self.opened_at = time.monotonic()
         self._transport = transport
         self._on_close = on_close
         self._chats: dict[ChatId, _ChatProgress] = {}
         self._frames_sent = 0
         self._transient_dropped = 0
+
+    @property
+    def pending_frames(self) -> int:
+        """Messages that wait for the peer to read."""
+        return self._transport.pending_frames
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait for the peer to read."""
+        return self._transport.pending_bytes
 
     def send(self, payload: bytes) -> bool:
         """Send a frame that belongs to no chat: an ack, an error, the greeting.
@@ -210,6 +227,9 @@ class Session:
             frames_sent=self._frames_sent,
             transient_dropped=self._transient_dropped,
             held_chats=sum(1 for progress in self._chats.values() if progress.held_by),
+            pending_frames=self._transport.pending_frames,
+            pending_bytes=self._transport.pending_bytes,
+            age_seconds=time.monotonic() - self.opened_at,
         )
 
     def _is_paused(self, chat_id: ChatId | None) -> bool:

@@ -17,6 +17,14 @@ class RecordingTransport:
     def payloads(self) -> list[bytes]:
         return [payload for write in self.writes for payload in write]
 
+    @property
+    def pending_frames(self) -> int:
+        return 0
+
+    @property
+    def pending_bytes(self) -> int:
+        return 0
+
     def send_nowait(self, payloads: Sequence[bytes], *, transient: bool = False) -> bool:
         if self.room is not None and self.room < len(payloads):
             return False
