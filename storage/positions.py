@@ -14,6 +14,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     DateTime,
+    FromClause,
     and_,
     any_,
     bindparam,
@@ -94,8 +95,9 @@ async def find_newer(
 _select_now: Final = Query(select(func.now()))
 
 
-def _select_joined() -> Query:
-    entry = lateral(
+def _entry() -> FromClause:
+    """The event with which a row of ``members`` last came in."""
+    return lateral(
         select(events.c.seq)
         .where(
             events.c.chat_id == members.c.chat_id,
@@ -111,6 +113,10 @@ def _select_joined() -> Query:
         .limit(literal_column("1"))
         .correlate(members)
     ).alias("entry")
+
+
+def _select_joined() -> Query:
+    entry = _entry()
     return Query(
         select(members.c.chat_id, members.c.user_id, entry.c.seq, chats.c.last_seq)
         .select_from(
@@ -125,6 +131,19 @@ def _select_joined() -> Query:
     )
 
 
+def _select_entries() -> Query:
+    entry = _entry()
+    return Query(
+        select(members.c.user_id, entry.c.seq)
+        .select_from(members.join(entry, true()))
+        .where(
+            members.c.chat_id == bindparam("chat_id", type_=BigInteger),
+            members.c.user_id == any_(_user_ids),
+        )
+    )
+
+
+_select_entries_query: Final = _select_entries()
 _select_joined_query: Final = _select_joined()
 
 
@@ -147,3 +166,13 @@ async def joined_since(
         _select_joined_query, {"user_ids": list(user_ids), "since": since - overlap}
     )
     return [Joined(*row) for row in rows]
+
+
+async def entries_into(
+    conn: Connection, chat_id: ChatId, user_ids: Collection[UserId]
+) -> list[tuple[UserId, Seq]]:
+    """Read with which event these members last came in, as far as the log reaches; one query."""
+    rows = await conn.fetch_all(
+        _select_entries_query, {"chat_id": chat_id, "user_ids": list(user_ids)}
+    )
+    return [(row[0], row[1]) for row in rows]

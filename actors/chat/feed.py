@@ -53,6 +53,7 @@ class Feed:
         self._ports = ports
         self._cluster = ports.cluster
         self._on_act = on_act
+        self._asked_about: int | None = None
 
     async def open(self, *, start: Seq | None = None) -> None:
         """Load the chat as it is now, and hand out what came since this node last did.
@@ -63,15 +64,15 @@ class Feed:
         Raises:
             StorageError: it can not be loaded.
         """
-        view = await self._ports.log.load(self._chat_id)
+        view = self.view = await self._ports.log.load(self._chat_id)
+        await self._notice_unnoticed()
         if self._cluster is not None:
             start = self._position()
-        if view is None or start is None or start >= view.last_seq:
-            self.view = view
-            return
-        until = view.last_seq
-        self.view = await self._rewound(view, start)
-        await self._advance(until)
+        if view is not None and start is not None and start < view.last_seq:
+            until = view.last_seq
+            self.view = await self._rewound(view, start)
+            await self._advance(until)
+        self._confirm()
 
     async def hand_out(self, events: Sequence[DurableEvent]) -> None:
         """Hand out what this node committed, in ``seq`` order without gaps; tell other nodes.
@@ -82,18 +83,21 @@ class Feed:
             return
         frames = [self._frame(event) for event in events]
         self._tell_others(events, frames)
+        await self._notice_unnoticed()
         await self._reach(Seq(events[0].seq - 1))
         outgoing: list[_Outgoing] = []
         for event, frame in zip(events, frames, strict=True):
             if self.view is None or event.seq > self.view.last_seq:
                 self._add(outgoing, self._apply(event), frame)
         await self._deliver(outgoing)
+        self._confirm()
 
     async def take_news(self) -> None:
         """Hand out what other nodes committed, as far as they have told."""
         if self._cluster is None:
             return
         news = sorted(self._cluster.take(self._chat_id), key=lambda event: event.seq)
+        await self._notice_unnoticed()
         if self._is_behind():
             await self.open()
         outgoing: list[_Outgoing] = []
@@ -111,6 +115,7 @@ class Feed:
                 outgoing = []
                 await self._reach(event.seq)
         await self._deliver(outgoing)
+        self._confirm()
 
     async def _reach(self, until: Seq) -> None:
         """Be where ``until`` has been handed out, reading the log as far as needed."""
@@ -125,6 +130,35 @@ class Feed:
             await self.open(start=until)
         if self.view is not None and self.view.last_seq < until:
             await self._advance(until)
+
+    async def _notice_unnoticed(self) -> None:
+        """Count in who is here and whose joining nobody told of, before anything is handed out.
+
+        Once for each time the chat gets its place in the audience, in which such people were
+        not looked for. Whose joining this picture does not hold yet is counted in by the event.
+        """
+        if self._cluster is None or self.view is None:
+            return
+        audience = self._cluster.audience
+        place = audience.new_place(self._chat_id)
+        if place is None or place == self._asked_about:
+            return
+        unnoticed = [
+            user_id
+            for user_id in self.view.receivers
+            if audience.is_unnoticed(user_id, self._chat_id)
+        ]
+        if unnoticed:
+            for user_id, seq in await self._ports.log.entries(self._chat_id, unnoticed):
+                audience.welcome(self._chat_id, Seq(seq - 1), [user_id])
+        self._asked_about = place
+
+    def _confirm(self) -> None:
+        """The hand-out stands where the picture does: the chat's place is right."""
+        if self._cluster is None or self.view is None or self._asked_about is None:
+            return
+        if self._position() == self.view.last_seq:
+            self._cluster.audience.confirm_place(self._chat_id, self._asked_about)
 
     async def _advance(self, until: Seq) -> None:
         """Hand out from the log what follows the picture, up to ``until``."""

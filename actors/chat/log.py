@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from actors.chat.ports import EventPage
 from actors.chat.view import ChatView
-from storage import chats, event_log
+from storage import chats, event_log, positions
 from storage.database import Database
-from storage.ids import ChatId, Seq
+from storage.ids import ChatId, Seq, UserId
 
 PAGE_EVENTS: Final = 500
 
@@ -38,3 +39,10 @@ class DatabaseChatLog:
         async with self._database.connection() as conn:
             page = await event_log.read_events(conn, chat_id, after, PAGE_EVENTS)
         return EventPage(events=page.events, has_more=page.has_more)
+
+    async def entries(
+        self, chat_id: ChatId, user_ids: Collection[UserId]
+    ) -> list[tuple[UserId, Seq]]:
+        """Find the events with which these people came in."""
+        async with self._database.connection() as conn:
+            return await positions.entries_into(conn, chat_id, user_ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,6 +32,12 @@ class ChatLog(Protocol):
 
     async def read_events(self, chat_id: ChatId, after: Seq) -> EventPage:
         """Read the events that follow ``after``, oldest first, in bounded pages."""
+        ...
+
+    async def entries(
+        self, chat_id: ChatId, user_ids: Collection[UserId]
+    ) -> list[tuple[UserId, Seq]]:
+        """Find the event with which each of these last came in; who is not in is left out."""
         ...
 
 

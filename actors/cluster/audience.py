@@ -9,6 +9,9 @@ Rules of this file:
   until they disconnect, which costs a look and delivers nothing (the chat's own picture decides
   who receives). Whoever is about to attach is counted from before their chats are looked up, and
   what passes by meanwhile is noted.
+- A place is *new* until the chat's actor has made sure that nobody who was here before it was in
+  the chat unnoticed (the news of their joining was lost). Until then nothing is handed out by
+  it, so its position may still be put back.
 - Everything is synchronous: nobody sees half of a change.
 """
 
@@ -43,6 +46,8 @@ class Audience:
         self._counts: dict[ChatId, int] = {}
         self._users: dict[UserId, array[int]] = {}
         self._arriving: dict[UserId, int] = {}
+        self._new: dict[ChatId, int] = {}
+        self._places = 0
         self._passed: dict[ChatId, Seq] = {}
         self._has_lost_track = False
 
@@ -57,6 +62,19 @@ class Audience:
     def users(self) -> list[UserId]:
         """Name everybody who is here."""
         return list(self._users)
+
+    def new_place(self, chat_id: ChatId) -> int | None:
+        """Give the number of the chat's place while it is new; None when it is not."""
+        return self._new.get(chat_id)
+
+    def confirm_place(self, chat_id: ChatId, number: int) -> None:
+        """The place is right: from here on its position only grows."""
+        if self._new.get(chat_id) == number:
+            del self._new[chat_id]
+
+    def is_unnoticed(self, user_id: UserId, chat_id: ChatId) -> bool:
+        """Whether somebody is connected here and was never counted in for this chat."""
+        return user_id in self._users and chat_id not in self._users[user_id]
 
     def is_here(self, user_id: UserId) -> bool:
         """Whether they are here, or about to be."""
@@ -96,7 +114,9 @@ class Audience:
         known = set(followed)
         for chat_id, last_seq in found:
             newest = max(last_seq, self._passed.get(chat_id, last_seq))
-            if newest > self._positions.setdefault(chat_id, last_seq):
+            if chat_id not in self._positions:
+                self._place(chat_id, last_seq)
+            if newest > self._positions[chat_id]:
                 behind.append((chat_id, newest))
             if chat_id not in known:
                 followed.append(chat_id)
@@ -111,6 +131,7 @@ class Audience:
                 self._counts[ChatId(chat_id)] = left
             else:
                 del self._counts[ChatId(chat_id)], self._positions[ChatId(chat_id)]
+                self._new.pop(ChatId(chat_id), None)
 
     # -- what happens in chats
 
@@ -120,7 +141,9 @@ class Audience:
             if not self.is_here(user_id):
                 continue
             if chat_id not in self._positions:
-                self._positions[chat_id] = before
+                self._place(chat_id, before)
+            elif chat_id in self._new:
+                self._positions[chat_id] = min(before, self._positions[chat_id])
             self._follow(user_id, chat_id)
 
     def reached(self, chat_id: ChatId, seq: Seq) -> None:
@@ -150,6 +173,11 @@ class Audience:
         return AudienceStatistics(
             chats=len(self._positions), users=len(self._users), arriving=len(self._arriving)
         )
+
+    def _place(self, chat_id: ChatId, position: Seq) -> None:
+        self._places += 1
+        self._positions[chat_id] = position
+        self._new[chat_id] = self._places
 
     def _follow(self, user_id: UserId, chat_id: ChatId) -> None:
         followed = self._users.setdefault(user_id, array("q"))

@@ -1,6 +1,6 @@
 """The actors of a node over an in-memory appender: everything but PostgreSQL and sockets."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,6 +44,11 @@ class FakeLog:
         await trio.lowlevel.checkpoint()
         events = [event for event in self.appender.events_of(chat_id) if event.seq > after]
         return EventPage(events=tuple(events[:3]), has_more=len(events) > 3)
+
+    async def entries(
+        self, chat_id: ChatId, user_ids: Collection[UserId]
+    ) -> list[tuple[UserId, Seq]]:
+        raise AssertionError("asked by nobody who is alone")
 
 
 class FakePresence:
