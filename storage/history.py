@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    FromClause,
     ScalarSelect,
     Select,
     Subquery,
@@ -39,6 +40,7 @@ from storage.mapping import (
     MESSAGE_SEQ,
     message_columns,
     message_from,
+    shows_reading,
     user_columns,
     user_from,
 )
@@ -118,15 +120,15 @@ _no_offset: Final[ColumnElement[int]] = literal_column("0")
 _none: Final[ColumnElement[int]] = literal_column("0", BigInteger)
 
 
-# A look-up per member: a join may hash every person there is.
-_shows_reading: Final = func.coalesce(
-    select(literal_column("""NOT users.privacy @> '{"show_read_receipts": false}'"""))
-    .select_from(users)
-    .where(users.c.id == members.c.user_id)
-    .correlate(members)
-    .scalar_subquery(),
-    true(),
-)
+def _shows_reading(member: FromClause) -> ColumnElement[bool]:
+    """A look-up per member: a join may hash every person there is."""
+    return func.coalesce(
+        select(shows_reading())
+        .where(users.c.id == member.c.user_id)
+        .correlate(member)
+        .scalar_subquery(),
+        true(),
+    )
 
 
 def _next_messages(order: ColumnElement[int], *bounds: ColumnElement[bool]) -> Select[Any]:
@@ -209,10 +211,18 @@ _select_page: Final = _read_messages(_skip_messages())
 # The cursors furthest on, of members who show them; who has read what follows for a whole page at
 # once. Whoever has read a message stands before all who have not: so these are all of its readers,
 # or as many as are named. One more, for the sender is not among them.
-_select_cursors: Final = Query(
+# Sorted first, so that privacy is looked up for those near the top and not for every member.
+_by_cursor: Final = (
     select(members.c.read_seq, members.c.user_id)
-    .where(members.c.chat_id == _chat_id, exists().where(_views_chat), _shows_reading)
+    .where(members.c.chat_id == _chat_id, exists().where(_views_chat))
     .order_by(members.c.read_seq.desc(), members.c.user_id.desc())
+    .offset(_no_offset)
+    .subquery("by_cursor")
+)
+_select_cursors: Final = Query(
+    select(_by_cursor.c.read_seq, _by_cursor.c.user_id)
+    .where(_shows_reading(_by_cursor))
+    .order_by(_by_cursor.c.read_seq.desc(), _by_cursor.c.user_id.desc())
     .limit(literal_column(str(READ_BY_MAX + 1)))
 )
 
@@ -427,7 +437,7 @@ def _read_readers() -> Query:
         members.c.chat_id == messages.c.chat_id,
         members.c.read_seq >= messages.c.seq,
         members.c.user_id != messages.c.sender_id,
-        _shows_reading,
+        _shows_reading(members),
     )
     total = select(func.count()).select_from(members).where(has_read).correlate(messages)
     chosen = lateral(

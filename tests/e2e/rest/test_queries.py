@@ -87,3 +87,35 @@ async def test_a_send_is_one_transaction(server: Server, services: Services) -> 
                 await anna.send(chat_id, "Hello")
             costs.append(cost.transactions)
     assert min(costs) == 1
+
+
+async def test_privacy_costs_no_query(server: Server, services: Services) -> None:
+    """Hiding is a look-up inside the statements there are, for every reader alike."""
+    async with server.person(BORIS, "Boris") as boris, server.person(ANNA) as anna:
+        chat_id = await _fill(anna, chats=1, messages=4)
+        costs: list[list[tuple[int, int]]] = []
+        for hides in (False, True):
+            await boris.put("/api/v1/me", {"privacy": {"show_read_receipts": not hides}})
+            await boris.get("/api/v1/me")
+            tries = []
+            for number in range(TRIES):
+                message = await anna.send(chat_id, f"{hides} {number}")
+                paths = [
+                    ("GET", f"/api/v1/messages/chat/{chat_id}"),
+                    ("GET", f"/api/v1/chats/{chat_id}"),
+                    ("GET", f"/api/v1/messages/{message['id']}/readers"),
+                    ("POST", f"/api/v1/messages/chat/{chat_id}/read-all"),
+                ]
+                counts = []
+                for method, path in paths:
+                    async with counted(services) as cost:
+                        assert (await boris.request(method, path)).is_success
+                    counts.append((cost.queries, cost.transactions))
+                tries.append(counts)
+            costs.append([min(column) for column in zip(*tries, strict=True)])
+    shown, hidden = costs
+    assert [queries for queries, _ in shown[:3]] == [3, 2, 1]
+    assert hidden[:3] == shown[:3]
+    # Marking is one transaction; without an event it has less to write.
+    assert shown[3][1] == hidden[3][1] == 1
+    assert hidden[3][0] <= shown[3][0]
