@@ -38,6 +38,13 @@ SelfServe = Annotated[
     bool,
     typer.Option(help="Start a throw-away server with its own database for the run."),
 ]
+Workers = Annotated[int, typer.Option(help="Processes of that server.")]
+RestartEvery = Annotated[
+    float,
+    typer.Option(
+        "--restart-every", help="Seconds between rolling restarts of that server; 0: none."
+    ),
+]
 Duration = Annotated[float, typer.Option("--duration", help="Seconds of load.")]
 Users = Annotated[int, typer.Option(help="People, each with a connection.")]
 Rate = Annotated[float, typer.Option(help="Messages a second, all people together.")]
@@ -79,6 +86,8 @@ def _add_scenario(
         urls: Urls = [_DEFAULT_URL],  # noqa: B006 # Typer copies it
         bot_token: Token = "",
         self_serve: SelfServe = False,
+        workers: Workers = 1,
+        restart_every_seconds: RestartEvery = 0.0,
         duration_seconds: Duration = duration,
         users: Users = users,
         rate: Rate = rate,

@@ -135,7 +135,11 @@ async def _server_of(
         return
     console.print("Starting PostgreSQL and the server", highlight=False)
     most = max(_DEFAULT_MAX_MEMBERS, options.users)
-    async with own_server(max_chat_members=most) as server:
+    async with own_server(
+        max_chat_members=most,
+        workers=options.workers,
+        restart_every_seconds=options.restart_every_seconds,
+    ) as server:
         yield (server.url,), server.bot_token, server.pid
 
 

@@ -37,6 +37,10 @@ class Options:
     bot_token: str = ""
     self_serve: bool = False
     """Start a server for the run, and stop it afterwards."""
+    workers: int = 1
+    """Processes of that server; more than one brings a Redis along."""
+    restart_every_seconds: float = 0.0
+    """Have that server replace its workers, one by one, this often; 0: never."""
     duration_seconds: float = 20.0
     users: int = 100
     rate: float = 100.0
@@ -99,7 +103,12 @@ class Options:
         if self.self_serve:
             if self.urls != (DEFAULT_URL,):
                 raise UsageFault("--self-serve starts its own server: leave --url out")
+            _between("--workers", self.workers, 1, MAX_PROCESSES)
+            if self.restart_every_seconds:
+                _positive("--restart-every", self.restart_every_seconds)
             return
+        if self.workers != 1 or self.restart_every_seconds:
+            raise UsageFault("--workers and --restart-every are for the server of --self-serve")
         for url in self.urls:
             check_url(url)
         if not self.bot_token:

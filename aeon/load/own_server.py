@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import trio
 
+from aeon.load.cluster.redis_process import RedisProcess, find_redis
 from aeon.load.server_process import ServerProcess
 from storage.embedded import throwaway_directory
 
@@ -44,17 +46,51 @@ def settings_for_load(directory: Path, bot_token: str, *, max_chat_members: int)
 
 
 @asynccontextmanager
-async def own_server(*, max_chat_members: int) -> AsyncIterator[OwnServer]:
+async def own_server(
+    *, max_chat_members: int, workers: int = 1, restart_every_seconds: float = 0.0
+) -> AsyncIterator[OwnServer]:
     """Start a server, and stop it at the end of the block.
+
+    Args:
+        max_chat_members: what its setting says.
+        workers: processes; several come with a Redis of their own.
+        restart_every_seconds: how often it is told to replace them, one by one; 0: never.
 
     Raises:
         LoadFault: it did not start; the text ends with the last lines of its log.
+        UsageFault: there is no Redis to start for several workers.
     """
     bot_token = make_bot_token()
     with throwaway_directory("aeon-load-") as directory:
         settings = settings_for_load(directory, bot_token, max_chat_members=max_chat_members)
-        server = ServerProcess(directory, settings, name="server")
-        async with trio.open_nursery() as nursery:
+        if workers > 1 or restart_every_seconds:
+            settings["WORKERS"] = str(workers)
+        async with _redis_for(workers, directory, settings), trio.open_nursery() as nursery:
+            server = ServerProcess(directory, settings, name="server")
             await nursery.start(server.run)
+            if restart_every_seconds:
+                nursery.start_soon(_replace_workers, server, restart_every_seconds)
             yield OwnServer(server.url, bot_token, server.pid)
             nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _redis_for(
+    workers: int, directory: Path, settings: dict[str, str]
+) -> AsyncIterator[None]:
+    if workers == 1:
+        yield
+        return
+    redis = RedisProcess(find_redis(""), directory)
+    try:
+        await redis.start()
+        settings["REDIS_URL"] = f"redis://127.0.0.1:{redis.port}/0"
+        yield
+    finally:
+        await redis.kill()
+
+
+async def _replace_workers(server: ServerProcess, every_seconds: float) -> None:
+    while True:
+        await trio.sleep(every_seconds)
+        server.send(signal.SIGHUP)

@@ -19,6 +19,7 @@ _SAMPLE: Final = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{.*\})? ([-+.\deE]*\d)(?: \d
 _SHOWN: Final = ("aeon_", "process_cpu_seconds_total", "process_resident_memory_bytes")
 _LEFT_OUT: Final = ("_bucket", "_created")
 _GAUGE: Final = "gauge"
+_DATABASE: Final = {"postgres", "postmaster"}
 
 
 @dataclass(slots=True)
@@ -60,9 +61,11 @@ class ServerFigures:
                 pid: (name, seconds - first.processes.get(pid, (name, 0.0))[1])
                 for pid, (name, seconds) in last.processes.items()
             }
-            own = spent.pop(self.pid or 0, ("", 0.0))[1]
+            database = sum(seconds for name, seconds in spent.values() if name in _DATABASE)
+            # The rest is the server: one process, or a supervisor and its workers.
+            own = sum(seconds for _, seconds in spent.values()) - database
             figures["cpu_seconds"] = round(own, 3)
-            figures["database_cpu_seconds"] = round(sum(s for _, s in spent.values()), 3)
+            figures["database_cpu_seconds"] = round(database, 3)
         metrics = difference(first.samples, last.samples)
         if "cpu_seconds" not in figures and "process_cpu_seconds_total" in metrics:
             figures["cpu_seconds"] = metrics["process_cpu_seconds_total"]
