@@ -66,6 +66,14 @@ class ReadState:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a chat goes, and how far one of its members has read it."""
+
+    last_seq: Seq
+    read_seq: Seq
+
+
+@dataclass(frozen=True, slots=True)
 class Membership:
     """A member's rights, and how far they have read."""
 
@@ -311,17 +319,18 @@ async def load_chat_state(conn: Connection, chat_id: ChatId) -> ChatSnapshot | N
     )
 
 
-_select_ids: Final = Query(
-    select(_viewer.c.chat_id)
+_select_standings: Final = Query(
+    select(_viewer.c.chat_id, chats.c.last_seq, _viewer.c.read_seq)
     .join(chats, chats.c.id == _viewer.c.chat_id)
     .where(_viewer.c.user_id == _user_id, chats.c.is_active)
     .order_by(_viewer.c.chat_id)
 )
 
 
-async def chat_ids_of(conn: Connection, user_id: UserId) -> list[ChatId]:
-    """List the active chats of a person, by id."""
-    return [ChatId(row[0]) for row in await conn.fetch_all(_select_ids, {"user_id": user_id})]
+async def standings_of(conn: Connection, user_id: UserId) -> dict[ChatId, Standing]:
+    """Say how each active chat of a person stands, by id."""
+    rows = await conn.fetch_all(_select_standings, {"user_id": user_id})
+    return {row[0]: Standing(row[1], row[2]) for row in rows}
 
 
 _peer: Final = members.alias("peer")

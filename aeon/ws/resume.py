@@ -64,7 +64,7 @@ class Resume:
         report = ResumeReport()
         session = self._session
         async with self._services.database.connection() as conn:
-            mine = set(await chats.chat_ids_of(conn, session.user_id))
+            mine = await chats.standings_of(conn, session.user_id)
         for chat_id in cursors:
             if chat_id not in mine:
                 report.left.append(chat_id)
@@ -74,9 +74,28 @@ class Resume:
         session.hold_all = False
         report.resync.extend(sorted(mine - cursors.keys()))
         for chat_id, cursor in cursors.items():
-            if chat_id in mine:
+            if chat_id in mine and not self._is_up_to_date(chat_id, cursor, mine, report):
                 await self._replay(chat_id, cursor, report)
         return report
+
+    def _is_up_to_date(
+        self,
+        chat_id: ChatId,
+        cursor: int,
+        mine: Mapping[ChatId, chats.Standing],
+        report: ResumeReport,
+    ) -> bool:
+        """Let a chat go on at once of which nothing was missed; most chats of most returns."""
+        session = self._session
+        standing = mine[chat_id]
+        reached = session.first_gap_after(chat_id, cursor)
+        # What was committed after the look at the standing came by live: it was sent, or noted.
+        if not cursor <= standing.last_seq <= reached or session.latest_seen(chat_id) > reached:
+            return False
+        session.go_on_after(chat_id, reached)
+        session.release(chat_id, _HOLDER)
+        report.chats[chat_id] = ResumedChat(reached, 0, standing.read_seq)
+        return True
 
     async def _replay(self, chat_id: ChatId, cursor: int, report: ResumeReport) -> None:
         session = self._session

@@ -65,7 +65,7 @@ async def test_deleted_chats_leave_the_list_but_can_be_opened(talk: Talk):
 
     assert await list_of(talk, A) == []
     async with talk.database.connection() as conn:
-        assert await chats.chat_ids_of(conn, A) == []
+        assert await chats.standings_of(conn, A) == {}
         view = await chats.get_chat(conn, chat_id, B)
         assert await chats.get_chat(conn, chat_id, STRANGER) is None
     assert view is not None
