@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import Select
 
-from storage.json_rows import each, id_array, json_rows
+from storage.json_rows import each, id_array, id_rows, json_rows
 from storage.mapping import (
     chat_columns,
     media_columns,
@@ -52,7 +52,7 @@ CLOCK_AND_IDS: Final = Query(
     "SELECT clock_timestamp(),"
     " ARRAY(SELECT nextval('message_ids') FROM generate_series(1, %(new_messages)s::integer))"
 )
-_member_rows = json_rows("member_rows", chat_id=BigInteger, user_id=BigInteger)
+_member_rows = id_rows("member_chat_ids", "member_ids")
 MEMBERS: Final = Query(
     each(
         _member_rows,
@@ -64,8 +64,8 @@ MEMBERS: Final = Query(
             members.c.read_message_id,
             members.c.joined_at,
         ).where(
-            members.c.chat_id == _member_rows.c.chat_id,
-            members.c.user_id == _member_rows.c.user_id,
+            members.c.chat_id == _member_rows.c.member_chat_ids,
+            members.c.user_id == _member_rows.c.member_ids,
         ),
     )
 )

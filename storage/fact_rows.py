@@ -125,7 +125,7 @@ class FactReader:
         steps += [
             (queries.LOCK_CHATS, {"chat_ids": dump_ids(self._chat_ids)}, self._read_chats),
             (queries.CLOCK_AND_IDS, {"new_messages": self._new_messages}, _read_clock),
-            (queries.MEMBERS, {"member_rows": self._member_rows()}, _read_members),
+            (queries.MEMBERS, self._member_rows(), _read_members),
         ]
         if self._whole_chats or self._private_chats:
             whole: Params = {
@@ -175,10 +175,11 @@ class FactReader:
             steps.append((queries.RECENT, recent, _read_recent))
         return steps
 
-    def _member_rows(self) -> str:
-        return dump_rows(
-            [{"chat_id": chat_id, "user_id": user_id} for chat_id, user_id in self._members]
-        )
+    def _member_rows(self) -> Params:
+        return {
+            "member_chat_ids": dump_ids(chat_id for chat_id, _ in self._members),
+            "member_ids": dump_ids(user_id for _, user_id in self._members),
+        }
 
     def _read_chats(self, facts: BatchFacts, rows: Rows) -> None:
         for row in rows:

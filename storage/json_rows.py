@@ -1,7 +1,10 @@
 """Many rows in one parameter: JSON on our side, ``json_to_recordset`` on PostgreSQL's.
 
 The cheapest way in for a batch: 188 us of client CPU per hundred rows, against 490 for one array
-per column (2026-11-23, 2 cores of an Intel Xeon, psycopg 3.3).
+per column as psycopg makes them (2026-11-23, 2 cores of an Intel Xeon, psycopg 3.3).
+
+Rows of ids alone travel as arrays after all, which we write ourselves: PostgreSQL takes in 250
+rows of four in 0.13 ms, and in 0.46 as JSON.
 """
 
 from __future__ import annotations
@@ -35,6 +38,15 @@ def json_rows(
     return source.table_valued(
         *(column(name, type_) for name, type_ in columns.items()), name=parameter
     ).render_derived(name=parameter, with_types=True)
+
+
+def id_rows(*parameters: str) -> TableValuedAlias:
+    """Parameters of ``id_array``s, equally long, as the columns of a table."""
+    return (
+        func.unnest(*(id_array(parameter) for parameter in parameters))
+        .table_valued(*(column(parameter, BigInteger) for parameter in parameters))
+        .render_derived(name="ids")
+    )
 
 
 def each(rows: TableValuedAlias, found: Select[Any]) -> Select[Any]:

@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from storage import write_queries as queries
@@ -38,7 +39,7 @@ def plan_writes(facts: BatchFacts, events: Sequence[DurableEvent]) -> list[_Stat
     at = facts.now
     changed = [chat for chat in facts.chats.values() if chat.has_changed]
     # A chat that is closed frees its pair for one that is new.
-    statements = _chat_statements([chat for chat in changed if not chat.is_new])
+    statements = _chat_statements([chat for chat in changed if not chat.is_new], at)
     new_chats = [chat for chat in changed if chat.is_new]
     if new_chats:
         new_chats.sort(key=lambda chat: (chat.pair or (0, 0), chat.id))
@@ -51,7 +52,7 @@ def plan_writes(facts: BatchFacts, events: Sequence[DurableEvent]) -> list[_Stat
     return statements
 
 
-def _chat_statements(changed: Sequence[ChatFacts]) -> list[_Statement]:
+def _chat_statements(changed: Sequence[ChatFacts], at: datetime) -> list[_Statement]:
     statements: list[_Statement] = []
     params: dict[str, object]
     profiles = [_changed_chat_row(chat) for chat in changed if chat.has_new_profile]
@@ -59,16 +60,13 @@ def _chat_statements(changed: Sequence[ChatFacts]) -> list[_Statement]:
         params = {"changed_chats": dump_rows(profiles), "changed_ids": _ids(profiles)}
         statements.append((queries.CHANGE_CHATS, params))
     if changed:
-        rows = [
-            {
-                "id": chat.id,
-                "last_seq": chat.last_seq,
-                "live_messages_change": chat.live_messages_change,
-                "updated_at": chat.updated_at,
-            }
-            for chat in changed
-        ]
-        params = {"grown_chats": dump_rows(rows), "grown_ids": _ids(rows)}
+        params = {
+            "grown_ids": dump_ids(chat.id for chat in changed),
+            "last_seqs": dump_ids(chat.last_seq for chat in changed),
+            "live_changes": dump_ids(chat.live_messages_change for chat in changed),
+            "are_touched": dump_ids(int(chat.updated_at == at) for chat in changed),
+            "at": at,
+        }
         statements.append((queries.GROW_CHATS, params))
     return statements
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    literal_column,
     null,
     select,
     update,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from storage.json_rows import id_array, json_rows
+from storage.json_rows import id_array, id_rows, json_rows
 from storage.query import Query
 from storage.tables import chats, events, members, messages
 
@@ -62,21 +63,18 @@ INSERT_CHATS: Final = Query(
     )
 )
 
-_grown_chats = json_rows(
-    "grown_chats",
-    id=BigInteger,
-    last_seq=BigInteger,
-    live_messages_change=BigInteger,
-    updated_at=_timestamp,
-)
+# Positions, and 1 where the chat is listed as changed at the moment of the batch.
+_grown_chats = id_rows("grown_ids", "last_seqs", "live_changes", "are_touched")
 GROW_CHATS: Final = Query(
     update(chats)
     .values(
-        last_seq=_grown_chats.c.last_seq,
-        live_messages=chats.c.live_messages + _grown_chats.c.live_messages_change,
-        updated_at=_grown_chats.c.updated_at,
+        last_seq=_grown_chats.c.last_seqs,
+        live_messages=chats.c.live_messages + _grown_chats.c.live_changes,
+        updated_at=case(
+            (_grown_chats.c.are_touched == literal_column("1"), _at), else_=chats.c.updated_at
+        ),
     )
-    .where(chats.c.id == _grown_chats.c.id, chats.c.id == any_(id_array("grown_ids")))
+    .where(chats.c.id == _grown_chats.c.grown_ids, chats.c.id == any_(id_array("grown_ids")))
 )
 
 _changed_chats = json_rows(

@@ -285,7 +285,7 @@ def show(figures: StorageFigures, console: Console) -> None:
 def _writing_table(figures: StorageFigures, at: int, count: int) -> Table:
     table = Table(
         *("way of writing", "messages/s", "group is", "commits", "ms p50 / p99"),
-        title=f"{count} chats writing at once",
+        title=f"chats writing at once: {count}",
         caption="commits: per message; all but group commit make one for each",
         title_justify="left",
         caption_justify="left",
@@ -298,7 +298,7 @@ def _writing_table(figures: StorageFigures, at: int, count: int) -> Table:
             f"{way.per_second:,.0f}",
             "" if way is group else f"{group.per_second / way.per_second:.1f} times",
             f"{way.commits_per_message:.3f}",
-            f"{way.p50_ms:.1f} / {way.p99_ms:.1f}",
+            f"{way.p50_ms:.3g} / {way.p99_ms:.3g}",
         )
     return table
 
