@@ -121,6 +121,9 @@ ERRORS: Final[Mapping[str, ErrorKind]] = MappingProxyType(
         "user_not_found": ErrorKind(HTTPStatus.NOT_FOUND, "There is no such person."),
         "member_not_found": ErrorKind(HTTPStatus.NOT_FOUND, "This person is not in the chat."),
         "session_not_found": ErrorKind(HTTPStatus.NOT_FOUND, "You have no such session."),
+        "actor_not_found": ErrorKind(
+            HTTPStatus.NOT_FOUND, "No such actor runs on the node that was asked."
+        ),
         "reply_not_found": ErrorKind(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "The message to reply to is not in this chat.",

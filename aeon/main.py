@@ -31,6 +31,7 @@ from actors.user.ports import UserPorts
 from actors.user.presence import MAX_MEMBERS_TOLD, Presence
 from actors.user.presence_link import PresenceLink
 from aeon import garbage
+from aeon.admin.trail import AuditTrail
 from aeon.app import create_app
 from aeon.binding import metrics_config, server_config
 from aeon.config import Settings
@@ -94,6 +95,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             # Receivers before their senders: this is the order of starting, and of stopping
             # in reverse.
             system.add_service("writer", lambda: writing)
+            audit = AuditTrail(database, kept_days=settings.audit_retention_days)
+            system.add_service("audit", lambda: audit)
             bus = await open_bus(settings, database)
             cluster = None
             if bus is not None:
@@ -137,6 +140,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     bus=bus,
                     cluster=cluster,
                     presence=presence,
+                    audit=audit,
                     logins=logins,
                     revocations=revocations,
                     media=media,
@@ -205,6 +209,7 @@ async def serve_node(
     async def drain() -> None:
         await stop.wait()
         services.lifecycle.is_draining = True
+        services.streams.end_all()
         for session in services.fanout.all_sessions():
             session.end(CloseReason.SHUTDOWN)
 

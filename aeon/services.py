@@ -14,6 +14,9 @@ from actors.services import Writing
 from actors.system import CHAT, USER
 from actors.user.ports import UserMessage
 from actors.user.presence import Presence
+from aeon.admin.rates import RateMeter
+from aeon.admin.stream import Streams
+from aeon.admin.trail import AuditTrail
 from aeon.config import Settings
 from aeon.counts import Counts
 from aeon.limits import Limiter
@@ -55,6 +58,8 @@ class Services:
     fanout: Fanout
     presence: Presence
     media: Depot
+    audit: AuditTrail
+    """Where operators' requests are written down."""
     logins: Logins
     revocations: Revocations
     """Where changes of people and their sessions are told; never ``logins.forget`` alone."""
@@ -68,6 +73,10 @@ class Services:
     """Token buckets; asked only while ``settings.are_rate_limits_on``."""
     counts: Counts = field(default_factory=Counts)
     """What the edge counts."""
+    streams: Streams = field(default_factory=Streams)
+    """Open streams of the operators' overview."""
+    rates: RateMeter = field(default_factory=RateMeter)
+    """Rates of commands and deliveries, for operators."""
     loop_lag: LoopLag = field(default_factory=LoopLag)
     """Sampled while the node serves."""
     now: Callable[[], datetime] = _utc_now

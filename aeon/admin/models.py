@@ -73,7 +73,7 @@ class FlightRow(Output):
     message: str
     waited_seconds: Seconds
     handled_seconds: Seconds
-    outcome: Literal["handled", "refused", "crashed", "expired"]
+    outcome: Literal["handled", "refused", "crashed", "cut_off", "expired"]
     request_id: str | None
 
 
@@ -186,11 +186,12 @@ class EventLoop(Output):
 
 
 class Rates(Output):
-    """Per second, since the rates were last read on this node, or over one second."""
+    """Per second, over about the last second; the first answer of a node: since it started."""
 
-    messages_per_second: Seconds | None
-    deliveries_per_second: Seconds | None
-    requests_per_second: Seconds | None
+    messages_per_second: Annotated[
+        float | None, Field(ge=0, description="Commands of chats that were decided")
+    ]
+    deliveries_per_second: Annotated[float | None, Field(ge=0, description="Frames handed out")]
 
 
 class SystemAnswer(Output):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 import orjson
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from quart import Request, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
+from aeon.admin.access import Visit, run_for_operator
 from aeon.api.route import Answer, Call, Route, is_match
 from aeon.auth.authenticate import Credentials, authenticate
 from aeon.auth.principal import Principal
@@ -93,6 +94,15 @@ def request_id() -> str | None:
 
 
 async def _run(services: Services, route: Route, path: Mapping[str, str]) -> Answer:
+    if route.for_operators:
+        visit = Visit(
+            action=route.name,
+            path=path,
+            credentials=credentials_of(request),
+            address=request.remote_addr or "",
+            request_id=request_id(),
+        )
+        return await run_for_operator(services, visit, lambda: _handle(services, route, path, None))
     principal: Principal | None = None
     if route.needs_login:
         principal = await authenticate(services, credentials_of(request))
@@ -100,6 +110,12 @@ async def _run(services: Services, route: Route, path: Mapping[str, str]) -> Ans
             check_rate(services, principal, route.rate)
     elif route.rate is not None:
         check_rate_of(services, request.remote_addr or "", route.rate)
+    return await _handle(services, route, path, principal)
+
+
+async def _handle(
+    services: Services, route: Route, path: Mapping[str, str], principal: Principal | None
+) -> Answer:
     call = Call(
         services=services,
         path=path,
@@ -159,7 +175,9 @@ def _respond(answer: Answer) -> Response:
     if answer.status == 304:
         response = Response(b"", 304)
     elif isinstance(answer.value, bytes):
-        response = Response(answer.value, answer.status)
+        response = Response(answer.value, answer.status, content_type=answer.content_type)
+    elif isinstance(answer.value, AsyncIterator):
+        response = _stream(answer, answer.value)
     else:
         response = Response(orjson.dumps(answer.value), answer.status, content_type=JSON)
     response.headers.update(answer.headers)
@@ -167,6 +185,14 @@ def _respond(answer: Answer) -> Response:
         response.headers.setdefault("Cache-Control", "no-store")
         return response
     _revalidate(response, answer)
+    return response
+
+
+def _stream(answer: Answer, events: AsyncIterator[bytes]) -> Response:
+    """Send as it comes, for as long as it comes."""
+    body = b"" if request.method == "HEAD" else events
+    response = Response(body, answer.status, content_type=answer.content_type)
+    response.timeout = None
     return response
 
 

@@ -36,11 +36,19 @@ Json = dict[str, Any]
 
 _REF_TEMPLATE: Final = "#/components/schemas/{model}"
 _PARAMETER: Final = re.compile(r"{(\w+)}")
+_TEXTS: Final = frozenset({"session_id", "kind", "key"})
+"""Parts of a path that are no number."""
 _SECURITY: Final[list[Json]] = [{"initData": []}, {"accessToken": []}]
+_OPERATORS: Final[list[Json]] = [*_SECURITY, {"adminToken": []}]
 _TAGS: Final[list[Json]] = [
     {"name": "people", "description": "Yourself and people you may see."},
     {"name": "sessions", "description": "Access tokens."},
     {"name": "administration", "description": "For administrators of the server."},
+    {
+        "name": "operations",
+        "description": "For operators: the people of `ADMIN_TELEGRAM_IDS`, and whoever holds"
+        " `ADMIN_TOKEN`. Numbers, never content; every request is written down.",
+    },
     {"name": "chats", "description": "Private chats, groups and channels."},
     {"name": "members", "description": "Who is in a chat, and with which rights."},
     {"name": "messages", "description": "What is said."},
@@ -86,6 +94,11 @@ def describe_api(routes: Sequence[Route], *, title: str) -> Json:
                     "description": "Telegram.WebApp.initData as it is.",
                 },
                 "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "adminToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "ADMIN_TOKEN of the server's settings; for operators.",
+                },
             },
         },
     }
@@ -131,6 +144,11 @@ def codes_of(route: Route) -> tuple[str, ...]:
     return tuple(dict.fromkeys(codes))
 
 
+def is_cached(route: Route) -> bool:
+    """Whether clients may keep the answer, and ask if it is still right."""
+    return route.method == "GET" and route.tag != "service" and not route.for_operators
+
+
 def _schemas(routes: Sequence[Route]) -> tuple[Mapping[object, Json], Json]:
     """Give each model its schema, and all models of the description once."""
     models: set[type[BaseModel]] = {ErrorAnswer}
@@ -161,10 +179,10 @@ def _operation(route: Route, schemas: Mapping[object, Json]) -> Json:
         "description": route.description,
         "tags": [route.tag],
         "parameters": [*_path_parameters(route), *_query_parameters(route)],
-        "security": _SECURITY if route.needs_login else [],
+        "security": _security(route),
         "responses": _responses(route, schemas),
     }
-    if route.method == "GET":
+    if is_cached(route):
         operation["parameters"].append(
             {
                 "name": "If-None-Match",
@@ -184,6 +202,12 @@ def _operation(route: Route, schemas: Mapping[object, Json]) -> Json:
     return operation
 
 
+def _security(route: Route) -> list[Json]:
+    if route.for_operators:
+        return _OPERATORS
+    return _SECURITY if route.needs_login else []
+
+
 def _path_parameters(route: Route) -> list[Json]:
     number: Json = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
     text: Json = {"type": "string", "minLength": 1}
@@ -192,7 +216,7 @@ def _path_parameters(route: Route) -> list[Json]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": text if name == "session_id" else number,
+            "schema": text if name in _TEXTS else number,
         }
         for name in _PARAMETER.findall(route.path)
     ]
@@ -225,9 +249,9 @@ def _responses(route: Route, schemas: Mapping[object, Json]) -> Json:
     content: Json = {"schema": schemas[id(route.returns)]}
     if route.example is not None:
         content["example"] = route.example
-    success: Json = {"description": "Done", "content": {"application/json": content}}
+    success: Json = {"description": "Done", "content": {route.media_type: content}}
     responses: Json = {"200": success}
-    if route.method == "GET" and route.tag != "service":
+    if is_cached(route):
         success["headers"] = {"ETag": {"schema": {"type": "string"}}}
         responses["304"] = {"description": "What you have is still right"}
     responses |= error_responses(codes_of(route))

@@ -32,6 +32,8 @@ class Answer:
     etag: str | None = None
     """None: taken from the content, for a GET."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str | None = None
+    """Of a value that is bytes, or an iterator over the bytes of a stream."""
 
     @classmethod
     def not_modified(cls, etag: str) -> Answer:
@@ -119,12 +121,16 @@ class Route:
     body: type[BaseModel] | None = None
     is_body_optional: bool = False
     needs_login: bool = True
+    for_operators: bool = False
+    """Only ADMIN_TELEGRAM_IDS and ADMIN_TOKEN get in, and every request is written down."""
     rate: Kind | None = None
     errors: tuple[str, ...] = ()
     """Codes beyond those that come with the above."""
     example: object = None
     """Of a good answer."""
     body_example: object = None
+    media_type: str = "application/json"
+    """Of a good answer."""
 
     @property
     def name(self) -> str:

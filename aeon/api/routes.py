@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from aeon.admin import routes as operations
 from aeon.api import chats, messages, people, presence, service
 from aeon.api.route import Route
 
@@ -12,5 +13,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *chats.ROUTES,
     *presence.ROUTES,
     *messages.ROUTES,
+    *operations.ROUTES,
     *service.ROUTES,
 )
