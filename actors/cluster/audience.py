@@ -138,7 +138,7 @@ class Audience:
     def welcome(self, chat_id: ChatId, before: Seq, user_ids: Iterable[UserId]) -> None:
         """Count in those who are here: they join with the event after ``before``."""
         for user_id in user_ids:
-            if not self.is_here(user_id):
+            if not self.is_here(user_id) or self.follows(user_id, chat_id):
                 continue
             if chat_id not in self._positions:
                 self._place(chat_id, before)
@@ -180,7 +180,5 @@ class Audience:
         self._new[chat_id] = self._places
 
     def _follow(self, user_id: UserId, chat_id: ChatId) -> None:
-        followed = self._users.setdefault(user_id, array("q"))
-        if chat_id not in followed:
-            followed.append(chat_id)
-            self._counts[chat_id] = self._counts.get(chat_id, 0) + 1
+        self._users.setdefault(user_id, array("q")).append(chat_id)
+        self._counts[chat_id] = self._counts.get(chat_id, 0) + 1

@@ -18,14 +18,19 @@ async def _get_health(call: Call) -> Answer:
     fault = await node.check_database(call.services)
     database = "connected" if fault is None else f"error: {fault}"
     value = {"status": "healthy", "database": database, "version": VERSION}
+    value |= node.redis_state(call.services)
     return Answer(value, headers=_NO_STORE)
 
 
 async def _get_readiness(call: Call) -> Answer:
-    """Say whether to send traffic here: 503 while it drains, or without its database."""
+    """Say whether to send traffic here: 503 while it drains, or without its database.
+
+    A Redis that is away keeps nobody from being served.
+    """
     readiness = await node.check_readiness(call.services)
     status = 200 if readiness is Readiness.READY else 503
-    return Answer({"status": readiness.value}, status=status, headers=_NO_STORE)
+    value = {"status": readiness.value, **node.redis_state(call.services)}
+    return Answer(value, status=status, headers=_NO_STORE)
 
 
 async def _test_cors(_call: Call) -> Answer:

@@ -34,6 +34,16 @@ async def check_database(services: Services) -> str | None:
     return None
 
 
+def redis_state(services: Services) -> dict[str, str]:
+    """Say whether the other nodes can be heard; nothing at all where this is the only one.
+
+    Without Redis a node serves on: what other nodes commit just reaches it later.
+    """
+    if services.bus is None:
+        return {}
+    return {"redis": "connected" if services.bus.is_connected else "away"}
+
+
 async def check_readiness(services: Services) -> Readiness:
     """Tell whether this node can serve."""
     if services.lifecycle.is_draining:

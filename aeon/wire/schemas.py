@@ -313,18 +313,26 @@ class Welcome(Output):
     status: Literal["running", "draining"]
 
 
+RedisState = Annotated[
+    Literal["connected", "away"] | None,
+    Field(description="Whether the other nodes can be heard; left out where there are none"),
+]
+
+
 class Health(Output):
     """Whether the process is alive; always 200."""
 
     status: Literal["healthy"]
     database: Annotated[str, Field(description='"connected", or "error: ..."')]
     version: str
+    redis: RedisState = None
 
 
 class Readiness(Output):
     """Whether to send traffic here; 503 when not."""
 
     status: Literal["ready", "draining", "unavailable"]
+    redis: RedisState = None
 
 
 class CorsTest(Output):
