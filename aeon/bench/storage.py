@@ -33,9 +33,9 @@ from aeon.bench.storage_cases import (
     Reading,
     Writing,
     chat_list,
-    first_pages,
     group_commit,
     make_places,
+    pages,
     plain_commits,
 )
 from aeon.seed import add_filled_chat, fill
@@ -49,6 +49,7 @@ LISTED_CHATS: Final = 200
 _POOL: Final = 8
 _SMALL: Final = 1_000
 _CALLS: Final = 200
+_PER_PAGE: Final = 50
 
 _EACH: Final = "a commit per message, "
 GROUP: Final = "group commit"
@@ -83,6 +84,8 @@ class StorageFigures:
     """How many times as fast as each baseline group commit was, for 250 chats at once."""
     first_page: dict[int, Reading]
     """By messages in the chat."""
+    middle_page: Reading
+    """Of the large chat, as far from both its ends as can be."""
     chat_list: Reading
     seed_per_second: float
     demands: dict[str, float]
@@ -115,10 +118,12 @@ async def run(sizes: Sizes, *, url: str | None = None) -> StorageFigures:
         garbage.settle()
         writing = await _write(database, places, sizes)
         seeded = await _seed(database, sizes)
-        small, large = await first_pages(
-            database, (seeded.small, seeded.large), seeded.member_id, _CALLS
+        small, large = await pages(
+            database, ((seeded.small, 1), (seeded.large, 1)), seeded.member_id, _CALLS
         )
-        pages = {_SMALL: small, sizes.large_chat: large}
+        first_page = {_SMALL: small, sizes.large_chat: large}
+        middle = sizes.large_chat // (2 * _PER_PAGE)
+        (far,) = await pages(database, [(seeded.large, middle)], seeded.member_id, _CALLS // 4)
         listed = await chat_list(database, seeded.viewer_id, _CALLS // 4)
     return StorageFigures(
         date=datetime.now(UTC).date().isoformat(),
@@ -129,10 +134,11 @@ async def run(sizes: Sizes, *, url: str | None = None) -> StorageFigures:
         total=sizes.total,
         writing=writing,
         group_commit_times=_times(writing),
-        first_page=pages,
+        first_page=first_page,
+        middle_page=far,
         chat_list=listed,
         seed_per_second=seeded.rows_per_second,
-        demands=_demands(writing, pages, listed),
+        demands=_demands(writing, first_page, listed),
     )
 
 
@@ -217,9 +223,9 @@ async def _seed(database: Database, sizes: Sizes) -> _Seeded:
 
 
 def _demands(
-    writing: dict[str, list[Writing]], pages: dict[int, Reading], listed: Reading
+    writing: dict[str, list[Writing]], first_page: dict[int, Reading], listed: Reading
 ) -> dict[str, float]:
-    small, large = pages.values()
+    small, large = first_page.values()
     values = (
         _times(writing)[SAME_RULES],
         large.p50_ms / small.p50_ms,
@@ -265,7 +271,13 @@ def show(figures: StorageFigures, console: Console) -> None:
             f"{page.p95_ms:.2f}",
             str(page.queries),
         )
-    listed = figures.chat_list
+    middle, listed = figures.middle_page, figures.chat_list
+    reads.add_row(
+        f"middle page of {max(figures.first_page):,} messages",
+        f"{middle.p50_ms:.2f}",
+        f"{middle.p95_ms:.2f}",
+        str(middle.queries),
+    )
     reads.add_row(
         f"list of {LISTED_CHATS} chats, {figures.total:,} messages in all",
         f"{listed.p50_ms:.2f}",

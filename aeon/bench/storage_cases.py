@@ -178,20 +178,21 @@ class Reading:
     """Of each call."""
 
 
-async def first_pages(
-    database: Database, chat_ids: Sequence[ChatId], user_id: UserId, calls: int
+async def pages(
+    database: Database, wanted: Sequence[tuple[ChatId, int]], user_id: UserId, calls: int
 ) -> list[Reading]:
-    """Page 1 of each of these chats, fifty messages, in turns."""
+    """Each of these chats' pages, fifty messages, in turns."""
 
-    def reader(chat_id: ChatId) -> Read:
+    def reader(chat_id: ChatId, page: int) -> Read:
         async def read() -> None:
             async with database.connection() as conn:
-                if await history.page(conn, chat_id, user_id) is None:
-                    raise RuntimeError("not a member")
+                found = await history.page(conn, chat_id, user_id, page)
+            if found is None or not found.messages:
+                raise RuntimeError("not a member, or no such page")
 
         return read
 
-    return await _read(database, [reader(chat_id) for chat_id in chat_ids], calls)
+    return await _read(database, [reader(*one) for one in wanted], calls)
 
 
 async def chat_list(database: Database, user_id: UserId, calls: int) -> Reading:
