@@ -44,6 +44,7 @@ _INSERT: Final = Query(
 _SELECT: Final = Query(
     select(*media_columns(), media.c.object_key, media.c.thumbnail_key).where(media.c.id == _id)
 )
+_LOCK_UPLOADER: Final = Query("SELECT FROM users WHERE id = %(user_id)s FOR NO KEY UPDATE")
 _STORED_BYTES: Final = Query(
     select(func.coalesce(func.sum(media.c.size_bytes), 0)).where(
         media.c.uploader_id == bindparam("user_id", type_=BigInteger)
@@ -124,6 +125,11 @@ async def insert_media(
     assert row is not None, "RETURNING gives the row"
     thumbnail_key: str | None = row[0]
     return thumbnail_key
+
+
+async def lock_uploader(conn: Connection, user_id: UserId) -> None:
+    """Let nobody else add to a person's files until COMMIT: what they sum up to is true then."""
+    await conn.execute(_LOCK_UPLOADER, {"user_id": user_id})
 
 
 async def lock_object(conn: Connection, key: str, size_bytes: int) -> None:

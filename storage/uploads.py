@@ -21,6 +21,10 @@ _INSERT: Final = Query(
     "  AND expires_at > now()) < %(max_unfinished)s"
     f" RETURNING {_COLUMNS}"
 )
+_ANNOUNCED_BYTES: Final = Query(
+    "SELECT coalesce(sum(size_bytes), 0)::bigint FROM uploads"
+    " WHERE user_id = %(user_id)s AND media_id IS NULL AND expires_at > now()"
+)
 _SELECT: Final = Query(
     f"SELECT {_COLUMNS} FROM uploads"
     " WHERE id = %(id)s AND user_id = %(user_id)s AND expires_at > now()"
@@ -78,6 +82,13 @@ async def insert_upload(
         },
     )
     return None if row is None else UploadRecord(*row)
+
+
+async def announced_bytes(conn: Connection, user_id: UserId) -> int:
+    """Sum up what a person has announced and not finished."""
+    row = await conn.fetch_one(_ANNOUNCED_BYTES, {"user_id": user_id})
+    assert row is not None, "an aggregate gives a row"
+    return int(row[0])
 
 
 async def get_upload(conn: Connection, upload_id: str, user_id: UserId) -> UploadRecord | None:

@@ -23,7 +23,6 @@ from aeon.media.errors import (
     MediaNotFound,
     QuotaExceeded,
     TooManyUploads,
-    UploadLocked,
 )
 from aeon.media.examine import Examination, examine
 from aeon.media.janitor import Janitor
@@ -34,7 +33,7 @@ from aeon.media.previews import Previews
 from aeon.media.staging import StagedFile, StagingArea
 from aeon.media.store import LocalStore, ObjectStore
 from storage import media as media_rows
-from storage.database import Database
+from storage.database import Connection, Database
 from storage.ids import MediaId, UserId
 from storage.media import StoredMedia
 from storage.records import MediaRecord
@@ -86,7 +85,6 @@ class Depot:
         self._previews = Previews(database, store, staging)
         self._examiners = trio.CapacityLimiter(2)
         self._uploads: Counter[UserId] = Counter()
-        self._locked: set[str] = set()
         self._taken: Counter[str] = Counter()
         self._taken_bytes = self._quota_refusals = self._busy_refusals = 0
 
@@ -115,29 +113,18 @@ class Depot:
             if not self._uploads[user_id]:
                 del self._uploads[user_id]
 
-    @contextmanager
-    def exclusive(self, upload_id: str) -> Iterator[None]:
-        """Keep other requests of this node from an upload that comes in pieces.
-
-        Raises:
-            UploadLocked: one is writing to it.
-        """
-        if upload_id in self._locked:
-            raise UploadLocked
-        self._locked.add(upload_id)
-        try:
-            yield
-        finally:
-            self._locked.discard(upload_id)
-
     async def check_quota(self, user_id: UserId, size_bytes: int) -> None:
-        """Check that a person may store so much more.
+        """Look whether a person may store so much more, before anything is sent in vain.
 
         Raises:
             QuotaExceeded: they may not.
         """
         async with self.database.connection() as conn:
-            stored = await media_rows.stored_bytes(conn, user_id)
+            await self.check_quota_in(conn, user_id, size_bytes)
+
+    async def check_quota_in(self, conn: Connection, user_id: UserId, size_bytes: int) -> None:
+        """Check it in a transaction that locked the uploader: then it holds until COMMIT."""
+        stored = await media_rows.stored_bytes(conn, user_id)
         if stored + size_bytes > self.limits.user_quota_bytes:
             self._quota_refusals += 1
             raise QuotaExceeded(self.limits.user_quota_bytes)
@@ -154,12 +141,13 @@ class Depot:
         """
         if staged.size_bytes == 0:
             raise InvalidUpload("The file is empty.")
-        await self.check_quota(user_id, staged.size_bytes)
         found = await trio.to_thread.run_sync(
             partial(examine, staged.path, is_voice=is_voice), limiter=self._examiners
         )
         record = _record(user_id, staged, found, filename)
         async with self.database.transaction("insert_media") as conn:
+            await media_rows.lock_uploader(conn, user_id)
+            await self.check_quota_in(conn, user_id, staged.size_bytes)
             thumbnail_key = await media_rows.insert_media(conn, record, staged.sha256)
         try:
             await self.store.put(staged.sha256, staged.path)

@@ -7,6 +7,7 @@ leaves behind is removed by ``remove_stale``.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -20,7 +21,7 @@ from typing import BinaryIO, Final
 import outcome
 import trio
 
-from aeon.media.errors import FileTooLarge
+from aeon.media.errors import FileTooLarge, UploadLocked
 from aeon.media.store import refusing_when_full, sync_directory
 
 PIECE_BYTES: Final = 192 * 1024
@@ -168,6 +169,24 @@ class StagingArea:
         """Name the file of an upload that comes in pieces."""
         return self.directory / (upload_id + _PARTIAL_SUFFIX)
 
+    @asynccontextmanager
+    async def lock(self, upload_id: str) -> AsyncIterator[None]:
+        """Hold an upload's file, made if need be, against every other holder on any node.
+
+        Raises:
+            UploadLocked: somebody holds it.
+            StorageFull: there is no room even for its name.
+        """
+        path = self.partial_path(upload_id)
+        with refusing_when_full():
+            held = await trio.to_thread.run_sync(_lock, path, limiter=self._threads)
+        if held is None:
+            raise UploadLocked
+        try:
+            yield
+        finally:
+            os.close(held)
+
     async def append(self, upload_id: str, offset: int, pieces: list[bytes]) -> None:
         """Write pieces of an upload at their place; what lay behind is cut off.
 
@@ -249,6 +268,20 @@ def _write_at(path: Path, offset: int, pieces: list[bytes]) -> None:
         for piece in pieces:
             _write_all(file, piece)
         file.truncate()
+
+
+def _lock(path: Path) -> int | None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _sync(path: Path) -> None:

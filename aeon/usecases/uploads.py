@@ -59,8 +59,11 @@ async def create_upload(
         raise FileTooLarge(depot.limits.max_file_bytes)
     if size_bytes < 1:
         raise InvalidUpload("The file is empty.", field="Upload-Length")
-    await depot.check_quota(principal.user_id, size_bytes)
-    async with services.database.connection() as conn:
+    async with services.database.transaction("create_upload") as conn:
+        # Announced bytes count: many uploads at once may not promise more than there is.
+        await media.lock_uploader(conn, principal.user_id)
+        announced = await uploads.announced_bytes(conn, principal.user_id)
+        await depot.check_quota_in(conn, principal.user_id, announced + size_bytes)
         upload = await uploads.insert_upload(
             conn,
             upload_id=new_media_id(),
@@ -99,7 +102,7 @@ async def finished_media(
     depot = services.media
     upload = await get_upload(services, principal, upload_id)
     if upload.media_id is None and upload.received_bytes == upload.size_bytes:
-        with depot.exclusive(upload_id):
+        async with depot.staging.lock(upload_id):
             upload = await _finish(depot, await get_upload(services, principal, upload_id))
     if upload.media_id is None:
         return None
@@ -125,22 +128,37 @@ async def append_piece(
         aeon.media.errors.MediaError: too large, no room.
     """
     depot = services.media
-    with depot.upload_slot(principal.user_id), depot.exclusive(upload_id):
-        upload = await get_upload(services, principal, upload_id)
-        if upload.media_id is not None or upload.received_bytes != offset:
-            raise OffsetMismatch(upload.received_bytes)
-        piece = _Piece(depot, upload, checksum)
-        try:
-            async for chunk in body:
-                await piece.write(chunk)
-        except BaseException:
-            with trio.move_on_after(SETTLE_SECONDS, shield=True):
-                await piece.keep_what_came()
-            raise
-        upload = await piece.complete()
-        if upload.received_bytes < upload.size_bytes:
-            return upload
-        return await _finish(depot, upload)
+    # Only what exists has a file that can be held.
+    await get_upload(services, principal, upload_id)
+    with depot.upload_slot(principal.user_id):
+        async with depot.staging.lock(upload_id):
+            return await _append(services, principal, upload_id, offset, body, checksum)
+
+
+async def _append(
+    services: Services,
+    principal: Principal,
+    upload_id: str,
+    offset: int,
+    body: AsyncIterable[bytes],
+    checksum: Checksum | None,
+) -> UploadRecord:
+    depot = services.media
+    upload = await get_upload(services, principal, upload_id)
+    if upload.media_id is not None or upload.received_bytes != offset:
+        raise OffsetMismatch(upload.received_bytes)
+    piece = _Piece(depot, upload, checksum)
+    try:
+        async for chunk in body:
+            await piece.write(chunk)
+    except BaseException:
+        with trio.move_on_after(SETTLE_SECONDS, shield=True):
+            await piece.keep_what_came()
+        raise
+    upload = await piece.complete()
+    if upload.received_bytes < upload.size_bytes:
+        return upload
+    return await _finish(depot, upload)
 
 
 async def delete_upload(services: Services, principal: Principal, upload_id: str) -> None:
@@ -150,7 +168,8 @@ async def delete_upload(services: Services, principal: Principal, upload_id: str
         UploadNotFound: there is none.
     """
     depot = services.media
-    with depot.exclusive(upload_id):
+    await get_upload(services, principal, upload_id)
+    async with depot.staging.lock(upload_id):
         async with services.database.connection() as conn:
             if not await uploads.delete_upload(conn, upload_id, principal.user_id):
                 raise UploadNotFound

@@ -1,53 +1,16 @@
 """SIGKILL in the middle of sends: every acked message is there afterwards, once."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import trio
 
 from tests.helpers.clients import Server
-from tests.helpers.telegram import BOT_TOKEN
+from tests.helpers.node_process import serving
 
 ANNA = 1001
-START_SECONDS = 60.0
-
-
-@contextmanager
-def serving(database_url: str, directory: Path) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
-    """Run ``aeon serve`` as a process of its own and wait until it says where it listens."""
-    environment = {
-        **os.environ,
-        "DATABASE_URL": database_url,
-        "DATA_DIR": str(directory),
-        "UPLOAD_DIR": str(directory / "uploads"),
-        "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
-        "SECRET_KEY": "s" * 48,
-        "RATE_LIMITS": "off",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "aeon", "serve", "--host", "127.0.0.1", "--port", "0"],
-        env=environment,
-        cwd=directory,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert "listens on" in line, line
-        yield Server(line.split()[-1]), process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(timeout=10)
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 async def test_every_acked_message_survives_sigkill_exactly_once(

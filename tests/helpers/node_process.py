@@ -1,0 +1,43 @@
+"""``aeon serve`` as a process of its own, so that it can be killed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.helpers.clients import Server
+from tests.helpers.telegram import BOT_TOKEN
+
+
+@contextmanager
+def serving(database_url: str, directory: Path) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
+    """Run ``aeon serve`` as a process of its own and wait until it says where it listens."""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "DATA_DIR": str(directory),
+        "UPLOAD_DIR": str(directory / "uploads"),
+        "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
+        "SECRET_KEY": "s" * 48,
+        "RATE_LIMITS": "off",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aeon", "serve", "--host", "127.0.0.1", "--port", "0"],
+        env=environment,
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert "listens on" in line, line
+        yield Server(line.split()[-1]), process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(timeout=10)
+        if process.stdout is not None:
+            process.stdout.close()
