@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     metrics_bind: str | None = None
 
     rate_limits: Literal["on", "off"] = "on"
+    websocket_compression: Literal["on", "off"] = "off"
+    """Accept compressed frames from clients that offer them."""
     max_body_bytes: int = Field(default=256 * 1024, ge=64 * 1024, le=2**30)
     max_chat_members: int = Field(default=1_000, ge=2, le=200_000)
     edit_window_hours: float = Field(default=48.0, ge=0.0)
@@ -162,7 +164,9 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("log_format", "rate_limits", "telegram_ed25519", mode="before")
+    @field_validator(
+        "log_format", "rate_limits", "websocket_compression", "telegram_ed25519", mode="before"
+    )
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Final
 
 import trio
 
@@ -54,11 +53,6 @@ from storage.ids import ChatId
 from storage.presence import PresenceStore
 from storage.retention import RetentionJob, RetentionPolicy
 from storage.writer import GroupWriter
-
-NET_LIMITS: Final = NetLimits(
-    max_frame_bytes=MAX_FRAME_BYTES, heartbeat_seconds=float(HEARTBEAT_SECONDS)
-)
-"""What a peer may do; frame size and heartbeat are what the greeting promises."""
 
 
 @asynccontextmanager
@@ -178,6 +172,15 @@ def _retention(settings: Settings, database: Database) -> RetentionJob:
     return RetentionJob(database, RetentionPolicy(max_age=max_age))
 
 
+def net_limits(settings: Settings) -> NetLimits:
+    """Say what a peer may do; frame size and heartbeat are what the greeting promises."""
+    return NetLimits(
+        max_frame_bytes=MAX_FRAME_BYTES,
+        heartbeat_seconds=float(HEARTBEAT_SECONDS),
+        permessage_deflate=settings.websocket_compression == "on",
+    )
+
+
 async def run_node(
     settings: Settings,
     stop: trio.Event,
@@ -218,7 +221,7 @@ async def serve_node(
             app,
             config or server_config(services.settings),
             shutdown=stop,
-            limits=NET_LIMITS,
+            limits=net_limits(services.settings),
             turns=turns,
             task_status=task_status,
         )
