@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-NAMES: Final = ("actors", "storage", "fanout", "connections", "media")
+NAMES: Final = ("actors", "storage", "fanout", "connections", "media", "workers", "nodes")
 """Modules of ``aeon.bench`` with a ``command``."""
 
 

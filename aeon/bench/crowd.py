@@ -1,0 +1,167 @@
+"""The clients of ``aeon bench workers``: a crowd that listens cheaply, and a few who talk.
+
+Run as ``python -m aeon.bench.crowd``, with one JSON object on its input. Those who listen are read
+five times a second and their events counted without being decoded, so that a crowd of hundreds
+costs a few percent of one core. Those who talk send the next message when an ack comes.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from aeon.bench.quiet_clients import AT_ONCE, handshake
+
+EVENT: Final = b'"type":"new_message"'
+ACK: Final = b'"type":"ack"'
+GREETED: Final = b'"connection_established"'
+LISTEN_EVERY_SECONDS: Final = 0.2
+QUIET_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 60.0
+_MOST_BYTES: Final = 1 << 18
+
+
+@dataclass(slots=True)
+class Listener:
+    """One who listens."""
+
+    sock: socket.socket
+    tail: bytes = b""
+
+    def listen(self) -> int:
+        """Count the events that came since the last time."""
+        data = self.tail + _receive(self.sock)
+        # An event may be cut in two: what is too short to hold its mark whole is kept.
+        self.tail = data[max(0, len(data) - len(EVENT) + 1) :]
+        return data.count(EVENT)
+
+
+@dataclass(slots=True)
+class Talker:
+    """One who talks."""
+
+    sock: socket.socket
+    chat_id: int
+    sent: int = 0
+    acked: int = 0
+    tail: bytes = b""
+
+    def talk(self, messages: int) -> None:
+        """Send some messages."""
+        for _ in range(messages):
+            self.sent += 1
+            key = f"{self.sock.fileno()}-{self.sent}"
+            command = {
+                "type": "send_message",
+                "id": key,
+                "chat_id": self.chat_id,
+                "text": "x" * 100,
+                "client_msg_id": f"{time.monotonic_ns()}-{key}",
+            }
+            self.sock.sendall(_masked(json.dumps(command).encode()))
+
+    def hear(self) -> int:
+        """Count the acks that came."""
+        data = self.tail + _receive(self.sock)
+        self.tail = data[max(0, len(data) - len(ACK) + 1) :]
+        acks = data.count(ACK)
+        self.acked += acks
+        return acks
+
+
+def main() -> None:
+    """Connect, wait until it is quiet, talk, and print what was heard."""
+    plan = json.load(sys.stdin)
+    listeners = [Listener(sock) for sock in _connect(plan["port"], plan["listeners"])]
+    paths = [path for path, _ in plan["talkers"]]
+    talkers = [
+        Talker(sock, chat_id)
+        for sock, (_, chat_id) in zip(_connect(plan["port"], paths), plan["talkers"], strict=True)
+    ]
+    _wait_until_quiet(listeners)
+    selector = selectors.DefaultSelector()
+    for talker in talkers:
+        selector.register(talker.sock, selectors.EVENT_READ, talker)
+        talker.talk(plan["window"])
+    _run(selector, listeners, plan["warm_up_seconds"])
+    sys.stdout.write("begin\n")
+    sys.stdout.flush()
+    cpu, wall = time.process_time(), time.monotonic()
+    heard = _run(selector, listeners, plan["seconds"])
+    result = {
+        "deliveries": heard,
+        "seconds": time.monotonic() - wall,
+        "cpu_seconds": time.process_time() - cpu,
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _run(selector: selectors.BaseSelector, listeners: list[Listener], seconds: float) -> int:
+    heard = 0
+    now = time.monotonic()
+    end, listen_at = now + seconds, now
+    while now < end:
+        for key, _ in selector.select(max(0.0, listen_at - now)):
+            key.data.talk(key.data.hear())
+        now = time.monotonic()
+        if now >= listen_at:
+            heard += sum(listener.listen() for listener in listeners)
+            listen_at = now + LISTEN_EVERY_SECONDS
+    return heard
+
+
+def _connect(port: int, paths: list[str]) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    for start in range(0, len(paths), AT_ONCE):
+        batch = []
+        for path in paths[start : start + AT_ONCE]:
+            sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+            sock.sendall(handshake(path))
+            batch.append(sock)
+        for sock in batch:
+            data = b""
+            while GREETED not in data:
+                more = sock.recv(4096)
+                if not more:
+                    raise SystemExit(f"hung up on: {data[-200:]!r}")
+                data += more
+            sock.setblocking(False)
+        sockets += batch
+    return sockets
+
+
+def _wait_until_quiet(listeners: list[Listener]) -> None:
+    """Wait until the news of who came has gone round."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    quiet_since = time.monotonic()
+    while time.monotonic() < end and time.monotonic() - quiet_since < QUIET_SECONDS:
+        selectors.DefaultSelector().select(LISTEN_EVERY_SECONDS / 4)
+        for listener in listeners:
+            if _receive(listener.sock):
+                quiet_since = time.monotonic()
+
+
+def _receive(sock: socket.socket) -> bytes:
+    try:
+        data = sock.recv(_MOST_BYTES)
+    except BlockingIOError:
+        return b""
+    if not data:
+        raise SystemExit("the server hung up")
+    return data
+
+
+def _masked(payload: bytes) -> bytes:
+    """Encode a text frame; a mask of zeros is as good as any for a benchmark."""
+    size = len(payload)
+    head = bytes([0x81, 0x80 | size]) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
+    return head + b"\0\0\0\0" + payload
+
+
+if __name__ == "__main__":
+    main()
