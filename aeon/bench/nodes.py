@@ -1,0 +1,146 @@
+"""Nodes: how long an event takes from one node to a socket on another.
+
+Two servers, PostgreSQL with durable settings, Redis and the clients, all on this machine. Anna is
+connected to the first node, Boris to the second; both get every message. What Boris waits longer
+than Anna is what a second node adds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Annotated, Final
+
+import trio
+import typer
+from rich.console import Console
+
+from aeon.demo.person import Person, connect
+from aeon.load.cluster.redis_process import RedisProcess, find_redis
+from aeon.load.own_server import make_bot_token, settings_for_load
+from aeon.load.server_process import ServerProcess
+from aeon.telegram.init_data import sign
+from storage import migrate
+from storage.embedded import EmbeddedPostgres, throwaway_directory
+
+ANNA_ID, BORIS_ID = 1001, 1002
+WARM_UP_MESSAGES: Final = 100
+MAX_P99_MS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodesResult:
+    """Milliseconds from sending a message to its arrival."""
+
+    messages: int
+    per_second: float
+    same_node_p50_ms: float
+    same_node_p99_ms: float
+    other_node_p50_ms: float
+    other_node_p99_ms: float
+    between_p50_ms: float
+    """Arrival at the socket on the other node, after the arrival on the sender's node."""
+    between_p99_ms: float
+
+
+async def measure(messages: int, per_second: float, redis_program: str = "") -> NodesResult:
+    """Send that many messages at that rate."""
+    async with _people(redis_program) as (anna, boris):
+        answer = await anna.post(
+            "/api/v1/chats/",
+            {"title": "Nodes", "chat_type": "group", "member_ids": [BORIS_ID]},
+        )
+        chat_id = int(answer["id"])
+        await _send(anna, chat_id, WARM_UP_MESSAGES, per_second)
+        sent_at = await _send(anna, chat_id, messages, per_second)
+        same = [await anna.arrival_of(number) - at for number, at in sent_at.items()]
+        other = [await boris.arrival_of(number) - at for number, at in sent_at.items()]
+    between = [late - early for early, late in zip(same, other, strict=True)]
+    return NodesResult(
+        messages=messages,
+        per_second=per_second,
+        same_node_p50_ms=_percentile(same, 0.5),
+        same_node_p99_ms=_percentile(same, 0.99),
+        other_node_p50_ms=_percentile(other, 0.5),
+        other_node_p99_ms=_percentile(other, 0.99),
+        between_p50_ms=_percentile(between, 0.5),
+        between_p99_ms=_percentile(between, 0.99),
+    )
+
+
+async def _send(anna: Person, chat_id: int, messages: int, per_second: float) -> dict[int, float]:
+    """Send at an even pace, whatever the answers take; message id to when it was sent."""
+    sent_at: dict[int, float] = {}
+
+    async def send(number: int) -> None:
+        started = time.perf_counter()
+        ack = await anna.command("send_message", chat_id=chat_id, text=f"Message {number}")
+        sent_at[int(ack["message"]["id"])] = started
+
+    begin = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(messages):
+            await trio.sleep_until(begin + number / per_second)
+            nursery.start_soon(send, number)
+    return sent_at
+
+
+@asynccontextmanager
+async def _people(redis_program: str) -> AsyncIterator[tuple[Person, Person]]:
+    bot_token = make_bot_token()
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(throwaway_directory("aeon-bench-"))
+        postgres = await stack.enter_async_context(EmbeddedPostgres.start(directory / "pg"))
+        await migrate.upgrade(postgres.url)
+        redis = RedisProcess(find_redis(redis_program), directory)
+        stack.push_async_callback(redis.kill)
+        await redis.start()
+        settings = {
+            **settings_for_load(directory, bot_token, max_chat_members=10),
+            "DATABASE_URL": postgres.url,
+            "REDIS_URL": f"redis://127.0.0.1:{redis.port}/0",
+        }
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        stack.callback(nursery.cancel_scope.cancel)
+        people = []
+        for user_id, name in ((ANNA_ID, "Anna"), (BORIS_ID, "Boris")):
+            server = ServerProcess(directory, settings, name=f"node of {name}")
+            await nursery.start(server.run)
+            user = {"id": user_id, "first_name": name}
+            init_data = sign(bot_token, user=user, auth_date=int(time.time()))
+            people.append(
+                await stack.enter_async_context(connect(server.url, name, user_id, init_data))
+            )
+        yield people[0], people[1]
+
+
+def _percentile(seconds: Sequence[float], share: float) -> float:
+    ordered = sorted(seconds)
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000, 2)
+
+
+def command(
+    messages: Annotated[int, typer.Option(help="Messages to send.", min=1)] = 3000,
+    rate: Annotated[float, typer.Option(help="Messages a second.", min=1)] = 100.0,
+    redis_server: Annotated[str, typer.Option(help="Program to start as Redis.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+) -> None:
+    """Measure how long an event takes from one node to a socket on another."""
+    result = trio.run(measure, messages, rate, redis_server)
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(result), indent=2) + "\n")
+    else:
+        console = Console()
+        console.print(f"{result.messages} messages at {result.per_second:g} a second, p50 and p99")
+        for what, p50, p99 in (
+            ("send to socket, same node ", result.same_node_p50_ms, result.same_node_p99_ms),
+            ("send to socket, other node", result.other_node_p50_ms, result.other_node_p99_ms),
+            ("what the other node adds  ", result.between_p50_ms, result.between_p99_ms),
+        ):
+            console.print(f"  {what}  {p50:5.2f}  {p99:5.2f} ms")
+    if result.other_node_p99_ms > MAX_P99_MS:
+        raise typer.Exit(1)
