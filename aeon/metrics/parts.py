@@ -23,7 +23,7 @@ _NOW: Final = {
     "retention": frozenset[str](),
     "bus": frozenset({"is_connected", "waiting", "waiting_bytes"}),
     "audience": frozenset({"chats", "users", "arriving"}),
-    "relay": frozenset({"waiting"}),
+    "relay": frozenset({"waiting", "waiting_bytes"}),
     "sweep": frozenset[str](),
     "revocations": frozenset[str](),
     "net": frozenset({"connections", "websockets", "addresses", "pending_bytes", "pending_frames"}),

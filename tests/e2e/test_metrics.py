@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import pytest
@@ -178,15 +177,3 @@ async def test_no_label_is_about_somebody(server: Server) -> None:
     }
     assert {value for value in numbers if not re.match(r"/api/v1|\d+\.\d+", value)} == set()
     assert not [value for value in values if "ecret" in value or str(ANNA) in value]
-
-
-async def test_every_family_is_explained(server: Server) -> None:
-    """Fault: a figure nobody can look up, or a page that promises one that is gone."""
-    async with server.person(ANNA):
-        scrape = await Scrape.of(server)
-    text = (Path(__file__).parents[2] / "aeon/metrics/README.md").read_text()
-    explained = set(re.findall(r"^\| `(aeon_\w+)`", text, re.MULTILINE))
-    others = ("aeon_bus_", "aeon_audience_", "aeon_relay_", "aeon_sweep_")
-    of_several_nodes = {name for name in explained if name.startswith(others)}
-
-    assert explained - of_several_nodes == {name for name in scrape.families if name.startswith("aeon_")}
