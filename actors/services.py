@@ -59,10 +59,11 @@ class Loop(Protocol):
 
 
 class Endless:
-    """A loop as a supervised service."""
+    """A loop as a supervised service; ``farewell`` is awaited before it is cancelled."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, farewell: Callable[[], Awaitable[None]] | None = None) -> None:
         self._loop = loop
+        self._farewell = farewell
         self._scope = trio.CancelScope()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -71,6 +72,8 @@ class Endless:
             await self._loop.run(task_status=task_status)
 
     async def aclose(self) -> None:
-        """Cancel the loop; it has nothing to finish."""
+        """Cancel the loop; beside its farewell it has nothing to finish."""
+        if self._farewell is not None:
+            await self._farewell()
         self._scope.cancel(reason="its service is being stopped")
         await trio.lowlevel.checkpoint()

@@ -96,7 +96,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             if bus is not None:
                 record = DatabaseRecord(database)
                 cluster = Cluster(bus, record, fanout, partial(_tell_chat, system))
-                system.add_service("bus", lambda: Endless(bus))
+                system.add_service("bus", lambda: Endless(bus, bus.farewell))
                 system.add_service("cluster", lambda: Endless(cluster))
             system.add_service("presence", lambda: Endless(presence))
             if bus is not None:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
+
+FAREWELL_SECONDS: Final = 1.0
 
 Handler = Callable[[str, bytes], None]
 """Gets the sender's node id and the payload; quick, never raises for what others send."""
@@ -135,6 +137,13 @@ class Bus(Protocol):
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Connect, stay connected, reconnect; until cancelled. May be run again after that."""
+        ...
+
+    async def farewell(self) -> None:
+        """Send what waits and take this node off the list, before ``run`` is cancelled.
+
+        Bounded: gives up after ``FAREWELL_SECONDS``, and at once while away.
+        """
         ...
 
     def statistics(self) -> BusStatistics:

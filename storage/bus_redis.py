@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Collection, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -25,7 +25,7 @@ import trio
 from coredis.typing import RedisError, ResponseType
 
 from storage import redis_link
-from storage.bus import BusAway, BusStatistics, ConnectHook, Handler
+from storage.bus import FAREWELL_SECONDS, BusAway, BusStatistics, ConnectHook, Handler
 from storage.bus_outgoing import Outgoing
 from storage.bus_packet import NODE_ID_BYTES, BadPacket, decode_packet, encode_packet
 from storage.redis_link import RedisAddress, RedisLink
@@ -73,6 +73,9 @@ class RedisBus:
         self._hooks: list[ConnectHook] = []
         self._outgoing = Outgoing()
         self._has_waiting = trio.Event()
+        self._has_sent = trio.Event()
+        self._is_sending = False
+        self._is_leaving = False
         self._connection: RedisLink | None = None
         self._sets: set[str] = set()
         self._published = self._received = self._dropped = self._ignored = 0
@@ -139,7 +142,7 @@ class RedisBus:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """See ``Bus``. Counts as started after the first attempt, whether it worked or not."""
-        is_started = False
+        is_started = self._is_leaving = False
         retry_seconds = self._options.first_retry_seconds
         while True:
             connects = self._connects
@@ -156,6 +159,7 @@ class RedisBus:
                 self._note_away(_code(error))
             finally:
                 self._connection = None
+                self._note_sent()
                 self._dropped += self._outgoing.clear()
             if not is_started:
                 task_status.started()
@@ -202,6 +206,17 @@ class RedisBus:
         answer = await self._ask(b"SMEMBERS", self._key("set", node_id, name))
         assert isinstance(answer, (set, list, tuple))
         return frozenset(int(_text(each)) for each in answer)
+
+    async def farewell(self) -> None:
+        """See ``Bus``."""
+        self._is_leaving = True
+        with trio.move_on_after(FAREWELL_SECONDS):
+            while self.is_connected and (self._outgoing or self._is_sending):
+                await self._has_sent.wait()
+            own = [self._key("set", self._node_id, name) for name in self._sets]
+            with suppress(BusAway):
+                await self._ask(b"DEL", self._key("node", self._node_id), *own)
+                await self._ask(b"SREM", self._key("nodes"), self._node_id)
 
     # -- one connection's life
 
@@ -282,6 +297,7 @@ class RedisBus:
                 continue
             packet = encode_packet(self._node_id, entries)
             is_sent = False
+            self._is_sending = True
             try:
                 is_sent = await self._publish_packet(connection, packet)
             finally:
@@ -290,6 +306,12 @@ class RedisBus:
                     self._published += len(entries)
                 else:
                     self._dropped += len(entries)
+                self._note_sent()
+
+    def _note_sent(self) -> None:
+        self._is_sending = False
+        sent, self._has_sent = self._has_sent, trio.Event()
+        sent.set()
 
     async def _publish_packet(self, connection: RedisLink, packet: bytes) -> bool:
         try:
@@ -303,7 +325,7 @@ class RedisBus:
 
     async def _stay_known(self) -> None:
         """Renew what says that this node lives; a refusal is told, and tried again."""
-        while True:
+        while not self._is_leaving:
             try:
                 await self._renew()
             except BusAway as error:

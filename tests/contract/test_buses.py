@@ -155,3 +155,18 @@ async def test_nodes_know_each_other(make: Callable[[], Bus]) -> None:
     async with running(a, b):
         while await a.live_nodes() != {a.node_id, b.node_id}:
             await trio.lowlevel.checkpoint()
+
+
+async def test_a_farewell_sends_what_waits_and_takes_the_node_off(
+    make: Callable[[], Bus],
+) -> None:
+    a, b = make(), make()
+    box = Inbox(b)
+    async with running(a, b):
+        await a.add_members("online", [1])
+        for _ in range(30):
+            assert a.publish("t", bytes(100_000))
+        await a.farewell()
+        assert a.statistics().published == 30
+        assert await b.members_of(a.node_id, "online") == frozenset()
+        await box.wait(30)

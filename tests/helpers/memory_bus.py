@@ -133,6 +133,11 @@ class MemoryBus:
         finally:
             self._is_connected = False
 
+    async def farewell(self) -> None:
+        self.sets.clear()
+        while self._is_connected and len(self._outgoing):
+            await trio.lowlevel.checkpoint()
+
     def statistics(self) -> BusStatistics:
         return BusStatistics(
             is_connected=self._is_connected,
