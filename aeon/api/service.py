@@ -25,7 +25,8 @@ async def _get_health(call: Call) -> Answer:
 async def _get_readiness(call: Call) -> Answer:
     """Say whether to send traffic here: 503 while it drains, or without its database.
 
-    A Redis that is away keeps nobody from being served.
+    Also with a schema older than this version needs; a newer one is let pass, since nodes are
+    updated one after the other. A Redis that is away keeps nobody from being served.
     """
     readiness = await node.check_readiness(call.services)
     status = 200 if readiness is Readiness.READY else 503

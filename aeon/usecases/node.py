@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from enum import StrEnum
 from typing import Final
 
 import trio
 
 from aeon.services import Services
+from storage import migrate
 from storage.errors import StorageError
 
 DATABASE_SECONDS: Final = 2.0
@@ -19,6 +21,7 @@ class Readiness(StrEnum):
     READY = "ready"
     DRAINING = "draining"
     UNAVAILABLE = "unavailable"
+    OUTDATED = "schema_outdated"
 
 
 async def check_database(services: Services) -> str | None:
@@ -48,6 +51,18 @@ async def check_readiness(services: Services) -> Readiness:
     """Tell whether this node can serve."""
     if services.lifecycle.is_draining:
         return Readiness.DRAINING
-    if await check_database(services) is not None:
+    try:
+        with trio.fail_after(DATABASE_SECONDS):
+            revision = await migrate.current_revision(services.database)
+    except (StorageError, trio.TooSlowError):
         return Readiness.UNAVAILABLE
+    # A newer schema is no reason to stop: while nodes are updated one by one, the new version
+    # has migrated and the old ones go on serving.
+    if revision is None or revision in _older_revisions():
+        return Readiness.OUTDATED
     return Readiness.READY
+
+
+@functools.cache
+def _older_revisions() -> frozenset[str]:
+    return frozenset(migrate.revisions()) - {migrate.head_revision()}

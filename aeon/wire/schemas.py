@@ -331,7 +331,7 @@ class Health(Output):
 class Readiness(Output):
     """Whether to send traffic here; 503 when not."""
 
-    status: Literal["ready", "draining", "unavailable"]
+    status: Literal["ready", "draining", "unavailable", "schema_outdated"]
     redis: RedisState = None
 
 
