@@ -43,6 +43,9 @@ def supervise(settings: Settings, announce: Callable[[str], None]) -> int:
             sock.set_inheritable(False)
             # Before any worker is ready: whoever connects meanwhile waits instead of failing.
             sock.listen(config.backlog)
+        metrics = _metrics_sockets(settings, settings.workers)
+        for sock in metrics:
+            sockets_open.enter_context(sock)
         first = (secure or insecure)[0]
         address = _address(first, is_secure=bool(secure))
         plan = Plan(
@@ -51,6 +54,7 @@ def supervise(settings: Settings, announce: Callable[[str], None]) -> int:
             port=_port(first, settings.port),
             sockets=tuple(sock.fileno() for sock in (secure or insecure)),
             insecure_sockets=tuple(sock.fileno() for sock in insecure) if secure else (),
+            metrics_sockets=tuple(sock.fileno() for sock in metrics),
             shutdown_seconds=settings.shutdown_seconds,
         )
         has_announced = False
@@ -97,6 +101,27 @@ async def _prepare_schema(settings: Settings) -> int:
         [sys.executable, "-m", "aeon", "db", *what], check=False, stdout=subprocess.DEVNULL
     )
     return ExitStatus.REFUSED if done.returncode else 0
+
+
+def _metrics_sockets(settings: Settings, workers: int) -> list[socket.socket]:
+    """Bind METRICS_BIND's port plus the number of each worker.
+
+    Here and not in the workers, so that a successor answers on its predecessor's port at once.
+    """
+    if settings.metrics_address is None:
+        return []
+    host, port = settings.metrics_address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound: list[socket.socket] = []
+    try:
+        for number in range(1, workers + 1):
+            place = (host, port + number if port else 0)
+            bound.append(socket.create_server(place, family=family))
+    except OSError:
+        for sock in bound:
+            sock.close()
+        raise
+    return bound
 
 
 def _address(sock: socket.socket, *, is_secure: bool) -> str:

@@ -24,13 +24,16 @@ class Orders:
     """Listening; the secure ones, where there are certificates."""
     insecure_sockets: tuple[int, ...]
     """Listening in the clear, beside secure ones."""
+    metrics: int | None
+    """Listening, for ``/metrics`` alone; the same for every process with this number."""
     host: str
     port: int
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """All that the worker inherits."""
-        return (self.table, self.life, self.ready, *self.sockets, *self.insecure_sockets)
+        own = (self.table, self.life, self.ready, *self.sockets, *self.insecure_sockets)
+        return own if self.metrics is None else (*own, self.metrics)
 
     def to_argument(self) -> str:
         """Write them as one argument."""

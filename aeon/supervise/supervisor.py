@@ -51,6 +51,8 @@ class Plan:
     sockets: tuple[int, ...]
     """Descriptors, bound; the secure ones where there are certificates."""
     insecure_sockets: tuple[int, ...]
+    metrics_sockets: tuple[int, ...]
+    """One for each worker, or none at all."""
     shutdown_seconds: float
     policy: RestartPolicy = field(default_factory=RestartPolicy)
     module: str = WORKER_MODULE
@@ -163,6 +165,7 @@ class Supervisor:
             ready=ready,
             sockets=self._plan.sockets,
             insecure_sockets=self._plan.insecure_sockets,
+            metrics=self._plan.metrics_sockets[number - 1] if self._plan.metrics_sockets else None,
             host=self._plan.host,
             port=self._plan.port,
         )

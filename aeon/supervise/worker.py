@@ -32,7 +32,8 @@ def main() -> None:
     orders = Orders.from_arguments(sys.argv[1:])
     with teach():
         settings = load_settings(host=orders.host, port=orders.port, is_serving=True)
-        settings = settings.model_copy(update={"port": orders.port, "host": orders.host})
+        if orders.metrics is not None:
+            settings = settings.model_copy(update={"metrics_bind": f"fd://{orders.metrics}"})
         configure_logging(settings)
         # Every line of the log says whose it is; tasks and threads inherit it.
         structlog.contextvars.bind_contextvars(worker=orders.number)

@@ -69,6 +69,7 @@ async def supervising(
         port=0,
         sockets=(),
         insecure_sockets=(),
+        metrics_sockets=(),
         shutdown_seconds=shutdown_seconds,
         policy=QUICK,
         module="tests.helpers.tiny_worker",
