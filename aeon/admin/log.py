@@ -20,18 +20,24 @@ READ_SECONDS: Final = 3.0
 
 async def read(services: Services, limit: int) -> AuditAnswer:
     """Give the newest entries; waits a moment for those of this node that are on their way."""
-    await services.audit.flush(FLUSH_SECONDS)
     entries = None
-    with trio.move_on_after(READ_SECONDS):
-        try:
-            async with services.database.connection() as conn:
-                entries = [_stored(one) for one in await audit.list_entries(conn, limit=limit)]
-        except StorageError:
-            pass  # told by is_complete
+    if await services.audit.flush(FLUSH_SECONDS):
+        entries = await _read(services, limit)
     if entries is not None:
         return AuditAnswer(node=node_name(), is_complete=True, entries=entries)
     remembered = [_remembered(use) for use in services.audit.recent()[:limit]]
     return AuditAnswer(node=node_name(), is_complete=False, entries=remembered)
+
+
+async def _read(services: Services, limit: int) -> list[AuditRow] | None:
+    """Read what is stored; None when the database is away."""
+    with trio.move_on_after(READ_SECONDS):
+        try:
+            async with services.database.connection() as conn:
+                return [_stored(one) for one in await audit.list_entries(conn, limit=limit)]
+        except StorageError:
+            return None
+    return None
 
 
 def _stored(record: AuditRecord) -> AuditRow:
