@@ -18,6 +18,9 @@ FRAME_HEADER_BYTES: Final = 4
 PAYLOAD_BYTES: Final = 230
 FRAME_BYTES: Final = FRAME_HEADER_BYTES + PAYLOAD_BYTES
 STAMP: Final = slice(FRAME_HEADER_BYTES + 6, FRAME_HEADER_BYTES + 26)
+FILLER_AT: Final = FRAME_BYTES - 3
+WARM_UP: Final = "w"
+"""Filler of events whose latency does not count."""
 SAMPLED: Final = 25
 """Every so-many-th member looks at the time stamps; the others only count."""
 
@@ -61,7 +64,10 @@ class Member:
         now = time.monotonic_ns()
         data = self.tail + data
         ends = range(FRAME_BYTES, len(data) + 1, FRAME_BYTES)
-        latencies.extend(now - int(data[end - FRAME_BYTES :][STAMP]) for end in ends)
+        for end in ends:
+            frame = data[end - FRAME_BYTES : end]
+            if frame[FILLER_AT] != ord(WARM_UP):
+                latencies.append(now - int(frame[STAMP]))
         self.tail = data[len(ends) * FRAME_BYTES :]
 
 
