@@ -11,7 +11,7 @@ Rules of this file:
 - Each sweep says the last number again, so a lost last change is noticed too. Own state that
   Redis has lost (``FLUSHALL``) is noticed and written anew.
 - No clock is compared. A node is gone when its sign of life has expired in Redis (8 s) and stayed
-  away for ``gone_seconds``: its people go offline 8 + 3 + 6 seconds after a kill at the latest,
+  away for ``gone_seconds``: its people go offline 8 + 3 + 12 seconds after a kill at the latest,
   and those who come back to another node meanwhile never do.
 - While Redis is away the last known picture stands, nobody is declared gone, and
   ``PresenceStatistics.is_current`` says so.
@@ -65,8 +65,9 @@ class LinkTimes:
     """How often things are looked at."""
 
     sweep_seconds: float = 3.0
-    gone_seconds: float = 6.0
-    """How long a node stays away before its people count as offline; a restart takes less."""
+    gone_seconds: float = 12.0
+    """How long a node stays away before its people count as offline. The clients of a node that
+    stops come back within 11 s (``server_shutdown``), and shall not flicker."""
     sweeps_between_checks: int = 5
     """After so many sweeps the own set is read back."""
 

@@ -16,6 +16,7 @@ from aeon.main import serve_node
 from aeon.services import Services
 from storage.ids import UserId
 from tests.helpers.clients import Server
+from tests.helpers.rawsocket import connected
 from tests.helpers.telegram import init_data
 
 ANNA, BORIS = 1001, 1002
@@ -87,6 +88,35 @@ async def test_one_window_too_many_replaces_the_oldest(server: Server, services:
         nursery.cancel_scope.cancel()
 
     assert oldest_closed == [4009]
+
+
+async def test_a_thousand_connections_by_one_user(server: Server, services: Services) -> None:
+    """Each newcomer replaces the oldest; sixteen stay, nobody else notices, nothing is left."""
+    target = f"/ws?init_data={quote(init_data(ANNA), safe='')}"
+    codes: list[int] = []
+    async with server.connected(BORIS) as other, trio.open_nursery() as nursery:
+        at_rest = trio.lowlevel.current_statistics().tasks_living
+
+        async def keep_open(task_status: trio.TaskStatus[None]) -> None:
+            async with connected(server.port) as client:
+                await client.handshake(target)
+                await client.text()
+                task_status.started()
+                codes.append((await client.closed()).code)
+
+        for _ in range(1_000):
+            await nursery.start(keep_open)
+        with trio.fail_after(10):
+            while len(codes) < 1_000 - 16:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        assert len(services.fanout.sessions_of(UserId(ANNA))) == 16
+        assert (await other.command("ping"))["type"] == "pong"
+        nursery.cancel_scope.cancel()
+    with trio.fail_after(10):
+        while trio.lowlevel.current_statistics().tasks_living > at_rest:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+    assert set(codes) == {4009}
 
 
 async def test_a_stopping_server_says_when_to_come_back(services: Services) -> None:
