@@ -1,0 +1,49 @@
+"""A reader that is slower than the sender gets joined frames; nothing piles up, nothing is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import trio
+from quart import websocket
+from quart_trio import QuartTrio
+
+from aeon.server import Transport, current_transport
+from tests.helpers.rawsocket import connected
+from tests.helpers.serving import IMPATIENT, serving
+
+PATIENT = replace(IMPATIENT, heartbeat_seconds=60, send_stall_seconds=60)
+FRAMES = 3_000
+PAYLOAD = b"p" * 1_000
+
+
+async def test_slower_reader_gets_joined_frames_and_the_backlog_stays_within_bounds() -> None:
+    app = QuartTrio(__name__)
+    senders: list[Transport] = []
+    largest = 0
+
+    @app.websocket("/ws")
+    async def talk() -> None:
+        nonlocal largest
+        await websocket.accept()
+        transport = current_transport()
+        senders.append(transport)
+        for number in range(FRAMES):
+            # As a sender that is paced by its slowest reader would.
+            while not transport.send_nowait((b"%d " % number + PAYLOAD,)):
+                await transport.wait_drained()
+            largest = max(largest, transport.pending_frames)
+        await websocket.receive()
+
+    async with serving(app, limits=PATIENT) as server:
+        async with connected(server.port, receive_buffer_bytes=4096) as reader:
+            await reader.handshake("/ws")
+            with trio.fail_after(10):
+                for number in range(FRAMES):
+                    assert (await reader.text()).split()[0] == str(number)
+            statistics = senders[0].statistics()
+        await server.at_rest()
+
+    assert largest <= PATIENT.max_pending_frames
+    assert statistics.joined_writes > 0
+    assert statistics.direct_writes + statistics.joined_writes < FRAMES / 4
