@@ -1,8 +1,8 @@
 """Nodes: how long an event takes from one node to a socket on another.
 
-Two servers, PostgreSQL with durable settings, Redis and the clients, all on this machine. Anna is
-connected to the first node, Boris to the second; both get every message. What Boris waits longer
-than Anna is what a second node adds.
+Two servers, PostgreSQL with durable settings, Redis and the clients, all on this machine. In each
+pair Anna is connected to the first node and writes, Boris to the second; both get every message.
+What Boris waits longer than Anna is what a second node adds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated, Final
 
+import orjson
 import trio
 import typer
 from rich.console import Console
@@ -27,8 +28,10 @@ from aeon.telegram.init_data import sign
 from storage import migrate
 from storage.embedded import EmbeddedPostgres, throwaway_directory
 
-ANNA_ID, BORIS_ID = 1001, 1002
-WARM_UP_MESSAGES: Final = 100
+PAIRS: Final = 10
+"""A connection's commands are answered one after the other: one pair alone would queue up."""
+WARM_UP_MESSAGES: Final = 10
+"""Of each pair."""
 MAX_P99_MS: Final = 15.0
 
 
@@ -48,20 +51,32 @@ class NodesResult:
 
 
 async def measure(messages: int, per_second: float, redis_program: str = "") -> NodesResult:
-    """Send that many messages at that rate."""
-    async with _people(redis_program) as (anna, boris):
+    """Send that many messages at that rate, over all pairs."""
+    each, pace = max(1, messages // PAIRS), per_second / PAIRS
+    same: list[float] = []
+    other: list[float] = []
+
+    async def talk(anna: Person, boris: Person, delay: float) -> None:
+        await trio.sleep(delay)
         answer = await anna.post(
             "/api/v1/chats/",
-            {"title": "Nodes", "chat_type": "group", "member_ids": [BORIS_ID]},
+            {"title": "Nodes", "chat_type": "group", "member_ids": [boris.user_id]},
         )
-        chat_id = int(answer["id"])
-        await _send(anna, chat_id, WARM_UP_MESSAGES, per_second)
-        sent_at = await _send(anna, chat_id, messages, per_second)
-        same = [await anna.arrival_of(number) - at for number, at in sent_at.items()]
-        other = [await boris.arrival_of(number) - at for number, at in sent_at.items()]
+        await _send(anna, int(answer["id"]), WARM_UP_MESSAGES, pace)
+        for person in (anna, boris):
+            await person.wait_for_messages(WARM_UP_MESSAGES)
+            person.events.clear()
+        sent_at = await _send(anna, int(answer["id"]), each, pace)
+        for person, found in ((anna, same), (boris, other)):
+            arrived_at = await _arrivals(person, each)
+            found += [late - early for early, late in zip(sent_at, arrived_at, strict=True)]
+
+    async with _pairs(redis_program) as pairs, trio.open_nursery() as nursery:
+        for number, (anna, boris) in enumerate(pairs):
+            nursery.start_soon(talk, anna, boris, number / per_second)
     between = [late - early for early, late in zip(same, other, strict=True)]
     return NodesResult(
-        messages=messages,
+        messages=len(same),
         per_second=per_second,
         same_node_p50_ms=_percentile(same, 0.5),
         same_node_p99_ms=_percentile(same, 0.99),
@@ -72,25 +87,28 @@ async def measure(messages: int, per_second: float, redis_program: str = "") -> 
     )
 
 
-async def _send(anna: Person, chat_id: int, messages: int, per_second: float) -> dict[int, float]:
-    """Send at an even pace, whatever the answers take; message id to when it was sent."""
-    sent_at: dict[int, float] = {}
-
-    async def send(number: int) -> None:
-        started = time.perf_counter()
-        ack = await anna.command("send_message", chat_id=chat_id, text=f"Message {number}")
-        sent_at[int(ack["message"]["id"])] = started
-
+async def _send(anna: Person, chat_id: int, messages: int, per_second: float) -> list[float]:
+    """Send at an even pace, whatever becomes of them; when each was sent."""
+    sent_at: list[float] = []
     begin = trio.current_time()
-    async with trio.open_nursery() as nursery:
-        for number in range(messages):
-            await trio.sleep_until(begin + number / per_second)
-            nursery.start_soon(send, number)
+    for number in range(messages):
+        await trio.sleep_until(begin + number / per_second)
+        sent_at.append(time.perf_counter())
+        command = {"type": "send_message", "chat_id": chat_id, "text": f"Message {number}"}
+        await anna.socket.send_message(orjson.dumps(command).decode())
     return sent_at
 
 
+async def _arrivals(person: Person, count: int) -> list[float]:
+    """Wait until all came in; when each did, in the order they were sent."""
+    await person.wait_for_messages(WARM_UP_MESSAGES + count)
+    news = [event for event in person.events if event["type"] == "new_message"]
+    return [person.arrived_at[event["message"]["id"]] for event in news]
+
+
 @asynccontextmanager
-async def _people(redis_program: str) -> AsyncIterator[tuple[Person, Person]]:
+async def _pairs(redis_program: str) -> AsyncIterator[list[tuple[Person, Person]]]:
+    """Connect pairs of people, one of each to the first node, the other to the second."""
     bot_token = make_bot_token()
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(throwaway_directory("aeon-bench-"))
@@ -106,16 +124,17 @@ async def _people(redis_program: str) -> AsyncIterator[tuple[Person, Person]]:
         }
         nursery = await stack.enter_async_context(trio.open_nursery())
         stack.callback(nursery.cancel_scope.cancel)
-        people = []
-        for user_id, name in ((ANNA_ID, "Anna"), (BORIS_ID, "Boris")):
+        sides: list[list[Person]] = []
+        for first_id, name in ((1_000, "Anna"), (2_000, "Boris")):
             server = ServerProcess(directory, settings, name=f"node of {name}")
             await nursery.start(server.run)
-            user = {"id": user_id, "first_name": name}
-            init_data = sign(bot_token, user=user, auth_date=int(time.time()))
-            people.append(
-                await stack.enter_async_context(connect(server.url, name, user_id, init_data))
-            )
-        yield people[0], people[1]
+            sides.append([])
+            for user_id in range(first_id, first_id + PAIRS):
+                user = {"id": user_id, "first_name": name}
+                init_data = sign(bot_token, user=user, auth_date=int(time.time()))
+                person = connect(server.url, name, user_id, init_data)
+                sides[-1].append(await stack.enter_async_context(person))
+        yield list(zip(*sides, strict=True))
 
 
 def _percentile(seconds: Sequence[float], share: float) -> float:
