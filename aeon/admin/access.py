@@ -5,7 +5,8 @@ Rules of this file:
 - The database is not asked, so that an operator gets in while it is away: the admin token and
   the signature of init data suffice. Only an access token needs it, where its revocation stands.
 - The token is compared in constant time, and guessing is limited by network address.
-- Everybody who asks is written down, whatever comes of it; but not what is refused for its rate,
+- Everybody who asks is written down, whatever comes of it (what an operator reads again and again,
+  once a minute); but not what is refused for its rate,
   or a flood of guesses would fill the trail.
 """
 
@@ -49,6 +50,8 @@ class Visit:
 
     action: str
     path: Mapping[str, str]
+    is_reading: bool
+    """It changes nothing."""
     credentials: Credentials
     address: str
     request_id: str | None
@@ -71,10 +74,11 @@ async def run_for_operator(
         storage.errors.StorageError: an access token can not be checked.
     """
     check_rate_of(services, visit.address, Kind.OPERATE)
-    visitor, outcome = Visitor(), "cancelled"
+    visitor, outcome, is_operator = Visitor(), "cancelled", False
     try:
         visitor = await identify(services, visit.credentials)
         _require_operator(services, visitor)
+        is_operator = True
         answer = await work()
         outcome = "ok"
         return answer
@@ -91,6 +95,7 @@ async def run_for_operator(
                 target=visit.target,
                 outcome=outcome,
                 request_id=visit.request_id,
+                is_reading=is_operator and visit.is_reading,
             )
         )
 

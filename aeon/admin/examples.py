@@ -129,7 +129,7 @@ SYSTEM: Final[Json] = {
     "bus": None,
     "presence": {"waiting": 0, "announced": 812, "lost": 0},
     "http": {"connections": 14, "websockets": 12, "accepted": 1290},
-    "audit": {"noted": 14, "stored": 14, "waiting": 0, "lost": 0, "failures": 0},
+    "audit": {"noted": 14, "repeated": 90, "stored": 14, "waiting": 0, "lost": 0, "failures": 0},
     "event_loop": {
         "lag_p50_seconds": 0.0004,
         "lag_p99_seconds": 0.003,

@@ -4,6 +4,8 @@ Rules of this file:
 
 - Noting never waits and never fails: operators look when things are broken. While the database
   is away, entries wait, bounded; what finds no room is in the log all the same, and counted.
+- A page and `aeon top` ask the same every few seconds; the same reading by the same operator is
+  noted once a minute, or what they did would drown in what they looked at.
 - Ids, kinds and codes only, never credentials or what an operator typed into a search.
 """
 
@@ -32,6 +34,8 @@ RECENT: Final = 500
 """Kept in memory, for when the database is away."""
 RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0)
 TRIM_EVERY: Final = 1_000
+REPEAT: Final = timedelta(minutes=1)
+_MAX_READINGS: Final = 1_000
 TARGET_MAX_CHARACTERS: Final = 120
 
 _log: Final = structlog.get_logger(__name__)
@@ -50,6 +54,8 @@ class Use:
     outcome: str
     """``ok``, ``cancelled`` or the code of the refusal."""
     request_id: str | None
+    is_reading: bool = False
+    """An operator looked, and changed nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ class TrailStatistics:
     """Counts since the start, and what waits."""
 
     noted: int
+    repeated: int
+    """Readings that were not noted, because the same one was within the last minute."""
     stored: int
     waiting: int
     lost: int
@@ -77,10 +85,14 @@ class AuditTrail:
         self._wake = trio.Event()
         self._settled = trio.Event()
         self._closing = trio.Event()
-        self._noted = self._stored = self._lost = self._failures = 0
+        self._noted = self._repeated = self._stored = self._lost = self._failures = 0
+        self._readings: dict[tuple[str | None, ...], datetime] = {}
 
     def note(self, use: Use) -> None:
         """Write down a request. Atomic."""
+        if use.is_reading and self._is_repeated(use):
+            self._repeated += 1
+            return
         _log.info(
             "operator_request",
             who=use.who,
@@ -97,6 +109,16 @@ class AuditTrail:
         self._waiting.append(use)
         self._wake.set()
 
+    def _is_repeated(self, use: Use) -> bool:
+        reading = (use.who, use.action, use.target, use.outcome)
+        before = self._readings.get(reading)
+        if before is not None and use.at - before < REPEAT:
+            return True
+        if len(self._readings) >= _MAX_READINGS:
+            self._readings.clear()
+        self._readings[reading] = use.at
+        return False
+
     def recent(self) -> Sequence[Use]:
         """What this node noted last, newest first."""
         return tuple(reversed(self._recent))
@@ -105,6 +127,7 @@ class AuditTrail:
         """Count."""
         return TrailStatistics(
             noted=self._noted,
+            repeated=self._repeated,
             stored=self._stored,
             waiting=len(self._waiting) + self._in_flight,
             lost=self._lost,

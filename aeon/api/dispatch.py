@@ -98,6 +98,7 @@ async def _run(services: Services, route: Route, path: Mapping[str, str]) -> Ans
         visit = Visit(
             action=route.name,
             path=path,
+            is_reading=route.method == "GET",
             credentials=credentials_of(request),
             address=request.remote_addr or "",
             request_id=request_id(),
