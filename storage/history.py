@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    FromClause,
     ScalarSelect,
     Select,
     Subquery,
@@ -40,16 +39,14 @@ from storage.mapping import (
     MESSAGE_SEQ,
     message_columns,
     message_from,
-    shows_reading,
-    user_columns,
-    user_from,
 )
+from storage.one_message import shows_reading_of
 from storage.query import Query
 from storage.records import MessageRecord, UserRecord
 from storage.tables import chats, media, members, messages, users
 
 READ_BY_MAX: Final = 100
-"""Readers named with a message; ``readers`` tells of all. A page of fifty in a chat of a thousand
+"""Readers named with a message; ``one_message.readers`` tells of all. A page of fifty in a chat of a thousand
 would else be half a megabyte of ids, and the Mini App asks for one every five seconds."""
 
 _END_OF_LOG: Final[ColumnElement[int]] = literal_column("9223372036854775807")
@@ -93,15 +90,6 @@ class HistoryWindow:
     has_newer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Readers:
-    """Who has read one message, a page of them by id."""
-
-    users: tuple[UserRecord, ...]
-    total: int
-    has_more: bool
-
-
 _chat_id: Final = bindparam("chat_id", type_=BigInteger)
 _viewer_id: Final = bindparam("viewer_id", type_=BigInteger)
 _message_id: Final = bindparam("message_id", type_=BigInteger)
@@ -118,17 +106,6 @@ _is_live: Final = and_(messages.c.chat_id == _chat_id, ~messages.c.is_deleted)
 _one: Final[ColumnElement[int]] = literal_column("1")
 _no_offset: Final[ColumnElement[int]] = literal_column("0")
 _none: Final[ColumnElement[int]] = literal_column("0", BigInteger)
-
-
-def _shows_reading(member: FromClause) -> ColumnElement[bool]:
-    """A look-up per member: a join may hash every person there is."""
-    return func.coalesce(
-        select(shows_reading())
-        .where(users.c.id == member.c.user_id)
-        .correlate(member)
-        .scalar_subquery(),
-        true(),
-    )
 
 
 def _next_messages(order: ColumnElement[int], *bounds: ColumnElement[bool]) -> Select[Any]:
@@ -221,7 +198,7 @@ _by_cursor: Final = (
 )
 _select_cursors: Final = Query(
     select(_by_cursor.c.read_seq, _by_cursor.c.user_id)
-    .where(_shows_reading(_by_cursor))
+    .where(shows_reading_of(_by_cursor))
     .order_by(_by_cursor.c.read_seq.desc(), _by_cursor.c.user_id.desc())
     .limit(literal_column(str(READ_BY_MAX + 1)))
 )
@@ -382,110 +359,3 @@ def _middle(found: Sequence[Row], message_id: MessageId, limit: int) -> int:
     """Where a window begins that has the place in its middle, as far as the ends allow."""
     place = sum(1 for row in found if row[_MESSAGE_AT] < message_id)
     return max(0, min(place - limit // 2, len(found) - limit))
-
-
-_select_place: Final = Query(
-    select(messages.c.chat_id)
-    .join(_viewer, _viewer.c.chat_id == messages.c.chat_id)
-    .where(messages.c.id == _message_id, _viewer.c.user_id == _viewer_id)
-)
-
-
-async def locate_message(
-    conn: Connection, message_id: MessageId, viewer_id: UserId
-) -> ChatId | None:
-    """Find the chat of a message, deleted or not; None when the viewer is not in that chat."""
-    row = await conn.fetch_one(_select_place, {"message_id": message_id, "viewer_id": viewer_id})
-    return None if row is None else ChatId(row[0])
-
-
-def _read_one(*guards: ColumnElement[bool]) -> Query:
-    return Query(
-        select(*message_columns(messages, users, media))
-        .select_from(
-            messages.join(users, users.c.id == messages.c.sender_id).outerjoin(
-                media, media.c.id == messages.c.media_id
-            )
-        )
-        .where(messages.c.id == _message_id, *guards)
-    )
-
-
-_select_one: Final = _read_one()
-_select_one_for: Final = _read_one(
-    exists().where(_viewer.c.chat_id == messages.c.chat_id, _viewer.c.user_id == _viewer_id)
-)
-
-
-async def get_message(conn: Connection, message_id: MessageId) -> MessageRecord | None:
-    """Read one message as it stands, for whoever may see all: not access checked."""
-    row = await conn.fetch_one(_select_one, {"message_id": message_id})
-    return None if row is None else message_from(row)
-
-
-async def get_message_for(
-    conn: Connection, message_id: MessageId, viewer_id: UserId
-) -> MessageRecord | None:
-    """Read one message as it stands; None when the viewer is not in its chat."""
-    params = {"message_id": message_id, "viewer_id": viewer_id}
-    row = await conn.fetch_one(_select_one_for, params)
-    return None if row is None else message_from(row)
-
-
-def _read_readers() -> Query:
-    has_read = and_(
-        members.c.chat_id == messages.c.chat_id,
-        members.c.read_seq >= messages.c.seq,
-        members.c.user_id != messages.c.sender_id,
-        _shows_reading(members),
-    )
-    total = select(func.count()).select_from(members).where(has_read).correlate(messages)
-    chosen = lateral(
-        select(users)
-        .join(members, members.c.user_id == users.c.id)
-        .where(has_read, members.c.user_id > bindparam("after_id", type_=BigInteger))
-        .order_by(members.c.user_id)
-        .limit(_limit)
-        .correlate(messages)
-    ).alias("chosen")
-    return Query(
-        select(total.scalar_subquery(), *user_columns(chosen))
-        .select_from(
-            messages.join(_viewer, _viewer.c.chat_id == messages.c.chat_id).outerjoin(
-                chosen, true()
-            )
-        )
-        .where(messages.c.id == _message_id, _viewer.c.user_id == _viewer_id)
-        .order_by(chosen.c.id)
-    )
-
-
-_select_readers: Final = _read_readers()
-
-
-async def readers(
-    conn: Connection,
-    message_id: MessageId,
-    viewer_id: UserId,
-    *,
-    after_id: UserId | None = None,
-    limit: int = 50,
-) -> Readers | None:
-    """Read who has read one message, by id from ``after_id`` on.
-
-    The sender is left out, and so is who does not show read receipts.
-
-    Returns:
-        None when there is no such message or the viewer is not in its chat.
-    """
-    params = {
-        "message_id": message_id,
-        "viewer_id": viewer_id,
-        "after_id": after_id or 0,
-        "limit": limit + 1,
-    }
-    rows = await conn.fetch_all(_select_readers, params)
-    if not rows:
-        return None
-    found = tuple(user_from(row, 1) for row in rows if row[1] is not None)
-    return Readers(users=found[:limit], total=rows[0][0], has_more=len(found) > limit)

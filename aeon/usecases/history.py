@@ -6,10 +6,11 @@ from aeon.auth.principal import Principal
 from aeon.errors import EdgeError
 from aeon.services import Services
 from aeon.wire.requests import EventsQuery, HistoryQuery
-from storage import event_log, history
+from storage import event_log, history, one_message
 from storage.event_log import EventPage
-from storage.history import HistoryPage, HistoryWindow, Readers
+from storage.history import HistoryPage, HistoryWindow
 from storage.ids import ChatId, MessageId, Seq, UserId
+from storage.one_message import Readers
 
 
 async def read_history(
@@ -46,7 +47,7 @@ async def read_readers(
 ) -> Readers:
     """Read who has read a message, by id."""
     async with services.database.connection() as conn:
-        readers = await history.readers(
+        readers = await one_message.readers(
             conn, message_id, principal.user_id, after_id=after_id, limit=limit
         )
     if readers is None:

@@ -11,7 +11,7 @@ from aeon.errors import EdgeError
 from aeon.services import Services
 from aeon.usecases.asking import Answer, ask_chat
 from aeon.wire.requests import ForwardMessageInput, SendMessageInput
-from storage import chats, history, media
+from storage import chats, media, one_message
 from storage.commands import (
     Committed,
     DeleteMessage,
@@ -194,7 +194,7 @@ async def locate(services: Services, principal: Principal, message_id: MessageId
         EdgeError: ``message_not_found``, whether it exists elsewhere or not.
     """
     async with services.database.connection() as conn:
-        chat_id = await history.locate_message(conn, message_id, principal.user_id)
+        chat_id = await one_message.locate_message(conn, message_id, principal.user_id)
     if chat_id is None:
         raise EdgeError("message_not_found")
     return chat_id
@@ -204,7 +204,7 @@ async def _message_and_position(
     services: Services, principal: Principal, message_id: MessageId
 ) -> tuple[MessageRecord, Seq]:
     async with services.database.connection() as conn:
-        message = await history.get_message_for(conn, message_id, principal.user_id)
+        message = await one_message.get_message_for(conn, message_id, principal.user_id)
     if message is None:
         raise EdgeError("message_not_found")
     return message, message.seq

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from aeon.seed import add_filled_chat, fill
-from storage import chats, event_log, history, seeding, users
+from storage import chats, event_log, history, one_message, seeding, users
 from storage.database import Connection, Database
 from storage.ids import ChatId, MessageId, Seq, UserId
 from tests.helpers.explained import ExplainedConnection
@@ -55,8 +55,8 @@ READS: dict[str, Read] = {
     "chat": lambda conn, chat, user, _: chats.get_chat(conn, chat, user),
     "state": lambda conn, chat, user, _: chats.load_chat_state(conn, chat),
     "list": lambda conn, chat, user, _: chats.list_chats(conn, user),
-    "locate": lambda conn, chat, user, at: history.locate_message(conn, at, user),
-    "readers": lambda conn, chat, user, at: history.readers(conn, at, user),
+    "locate": lambda conn, chat, user, at: one_message.locate_message(conn, at, user),
+    "readers": lambda conn, chat, user, at: one_message.readers(conn, at, user),
 }
 
 

@@ -10,7 +10,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import history
+from storage import history, one_message
 from storage.database import Database
 from storage.ids import ChatId, MediaId, MessageId, UserId
 from storage.records import MediaRecord, MessageRecord
@@ -131,9 +131,9 @@ async def test_messages_carry_sender_media_reply_and_edit(talk: Talk):
 
     async with talk.database.connection() as conn:
         page = await history.page(conn, chat_id, B)
-        one = await history.get_message(conn, sent.id)
-        mine = await history.get_message_for(conn, sent.id, B)
-        assert await history.get_message_for(conn, sent.id, STRANGER) is None
+        one = await one_message.get_message(conn, sent.id)
+        mine = await one_message.get_message_for(conn, sent.id, B)
+        assert await one_message.get_message_for(conn, sent.id, STRANGER) is None
 
     assert page is not None
     (message,) = page.messages
@@ -168,7 +168,7 @@ async def test_read_by_names_no_more_than_it_may(talk: Talk):
 
     async with talk.database.connection() as conn:
         page = await history.page(conn, chat_id, A)
-        everybody = await history.readers(conn, first.id, A)
+        everybody = await one_message.readers(conn, first.id, A)
     assert page is not None
     of_first, of_second = (message.read_by for message in page.messages)
     assert list(of_second) == few
@@ -240,9 +240,9 @@ async def test_locating_a_message_needs_membership(talk: Talk):
     sent = await talk.send(chat_id, A)
     await talk.delete(sent)
     async with talk.database.connection() as conn:
-        assert await history.locate_message(conn, sent.id, B) == chat_id
-        assert await history.locate_message(conn, sent.id, STRANGER) is None
-        assert await history.locate_message(conn, MessageId(2**53 - 1), A) is None
+        assert await one_message.locate_message(conn, sent.id, B) == chat_id
+        assert await one_message.locate_message(conn, sent.id, STRANGER) is None
+        assert await one_message.locate_message(conn, MessageId(2**53 - 1), A) is None
 
 
 async def test_readers_come_in_pages(talk: Talk):
@@ -253,9 +253,9 @@ async def test_readers_come_in_pages(talk: Talk):
         await talk.read(chat_id, user_id)
 
     async with talk.database.connection() as conn:
-        first = await history.readers(conn, sent.id, everybody[6], limit=3)
-        rest = await history.readers(conn, sent.id, A, after_id=everybody[2], limit=3)
-        assert await history.readers(conn, sent.id, STRANGER) is None
+        first = await one_message.readers(conn, sent.id, everybody[6], limit=3)
+        rest = await one_message.readers(conn, sent.id, A, after_id=everybody[2], limit=3)
+        assert await one_message.readers(conn, sent.id, STRANGER) is None
     assert first is not None
     assert rest is not None
     assert [user.id for user in first.users] == everybody[:3]

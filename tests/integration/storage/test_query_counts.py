@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from storage import chats, event_log, history, invitations, sessions, users
+from storage import chats, event_log, history, invitations, one_message, sessions, users
 from storage.commands import AnyCommand, Committed
 from storage.database import Connection, Database
 from storage.events import MessageSent
@@ -63,8 +63,8 @@ READS: dict[str, tuple[Read, int]] = {
     "page": (lambda conn, _: history.page(conn, _chat, _owner), 2),
     "page far back": (lambda conn, _: history.page(conn, _chat, _owner, 2), 2),
     "window": (lambda conn, at: history.window(conn, _chat, _owner, around_id=at), 2),
-    "one message": (lambda conn, at: history.get_message_for(conn, at, _owner), 1),
-    "readers": (lambda conn, at: history.readers(conn, at, _owner), 1),
+    "one message": (lambda conn, at: one_message.get_message_for(conn, at, _owner), 1),
+    "readers": (lambda conn, at: one_message.readers(conn, at, _owner), 1),
     "chat list": (lambda conn, _: chats.list_chats(conn, _owner), 1),
     "chat": (lambda conn, _: chats.get_chat(conn, _chat, _owner), 2),
     "unread": (lambda conn, _: chats.count_unread(conn, _chat, _owner), 1),
