@@ -46,8 +46,10 @@ from storage.records import MessageRecord, UserRecord
 from storage.tables import chats, media, members, messages, users
 
 READ_BY_MAX: Final = 100
-"""Readers named with a message; ``one_message.readers`` tells of all. A page of fifty in a chat of a thousand
-would else be half a megabyte of ids, and the Mini App asks for one every five seconds."""
+"""Readers named with a message; ``one_message.readers`` tells of all.
+
+A page of fifty in a chat of a thousand would else be half a megabyte of ids.
+"""
 
 _END_OF_LOG: Final[ColumnElement[int]] = literal_column("9223372036854775807")
 _FALSE: Final[ColumnElement[bool]] = literal_column("false")
