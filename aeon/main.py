@@ -41,6 +41,7 @@ from aeon.net.turns import Turns
 from aeon.revocations import Revocations
 from aeon.server import Config, Listening, NetLimits, serve
 from aeon.services import Services
+from aeon.stopping import Ending
 from aeon.wire.events import WireEncoder
 from aeon.wire.frames import HEARTBEAT_SECONDS, MAX_FRAME_BYTES
 from storage import migrate
@@ -73,6 +74,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         storage.errors.Unavailable: the database can not be reached.
         storage.errors.SchemaMismatch: its schema is not this version's; the text says what to
             run. The embedded database is migrated instead.
+        aeon.media.errors.StoreRefused: S3_BUCKET can't be used as it is configured.
     """
     async with database_url(settings) as url:
         if settings.database_url is None:
@@ -82,6 +84,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             writing = Writing(lambda: GroupWriter(database, decide))
             fanout = Fanout()
             media = open_depot(settings, database, time.time)
+            await media.check()
             encoder = WireEncoder(media.links.public)
             acquaintances = PresenceStore(database, max_members=MAX_MEMBERS_TOLD)
             presence = Presence(acquaintances, fanout, encoder)
@@ -187,15 +190,20 @@ async def run_node(
     *,
     config: Config | None = None,
     turns: Turns | None = None,
+    ending: Ending | None = None,
     task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a node until ``stop`` is set; ``task_status`` gets where it listens.
 
-    A worker of several brings the ``config`` of the sockets it was given, and its ``turns``.
+    A worker of several brings the ``config`` of the sockets it was given, and its ``turns``. How
+    the stopping went is noted on ``ending``.
     """
     async with open_services(settings) as services:
         garbage.settle()
         await serve_node(services, stop, config=config, turns=turns, task_status=task_status)
+    drained = services.system.drained
+    if ending is not None and drained is not None:
+        ending.actors_cut_off = len(drained.remaining)
 
 
 async def serve_node(

@@ -11,6 +11,10 @@ from typing import Final
 import structlog
 import trio
 
+CUT_SHORT: Final = 1
+"""Exit status: the node did not stop in time, or was told twice."""
+ACTORS_CUT_OFF: Final = 4
+"""Exit status: the node stopped in order, but for actors that had to be cut off."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _log: Final = structlog.stdlib.get_logger(__name__)
 
@@ -21,6 +25,16 @@ class Ending:
 
     was_cut_short: bool = False
     """Something was still under way when time was up, or a second signal came."""
+    actors_cut_off: int = 0
+    """Actors that had not finished what they had accepted when their time was up; those who
+    waited for them were told that the outcome is unknown."""
+
+    @property
+    def exit_status(self) -> int:
+        """What a supervisor of processes is told."""
+        if self.was_cut_short:
+            return CUT_SHORT
+        return ACTORS_CUT_OFF if self.actors_cut_off else 0
 
 
 @asynccontextmanager

@@ -50,6 +50,10 @@ def serve(
     With --workers, SIGHUP replaces the processes one by one; more than one needs REDIS_URL.
     Without DATABASE_URL it starts its own PostgreSQL under DATA_DIR and migrates it. Settings
     come from the environment and from .env; env.example explains each.
+
+    Exit status: 0 when everything it had accepted was finished; 1 when SHUTDOWN_SECONDS were over
+    or a second signal came; 2 when a setting or the database is wrong; 3 when workers kept
+    failing; 4 when it stopped in order, but had to cut actors off.
     """
     from aeon.cli.serve import run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 
 import trio
 import typer
@@ -23,7 +24,7 @@ def run(*, host: str | None, port: int | None, workers: int | None) -> int:
         return supervise(settings, lambda address: _say_where(settings, address))
     configure_logging(settings)
     ending = trio.run(_serve, settings, strict_exception_groups=True)
-    return 1 if ending.was_cut_short else 0
+    return ending.exit_status
 
 
 async def _serve(settings: Settings) -> Ending:
@@ -39,7 +40,7 @@ async def _serve(settings: Settings) -> Ending:
         stopping(stop, within_seconds=budget, signals=signals) as ending,
         trio.open_nursery() as nursery,
     ):
-        listening: Listening = await nursery.start(run_node, settings, stop)
+        listening: Listening = await nursery.start(partial(run_node, settings, stop, ending=ending))
         _say_where(settings, listening.url)
         notifier.ready(f"Listens on {listening.url}")
         await stop.wait()

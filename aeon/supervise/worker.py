@@ -38,7 +38,7 @@ def main() -> None:
         # Every line of the log says whose it is; tasks and threads inherit it.
         structlog.contextvars.bind_contextvars(worker=orders.number)
         ending = trio.run(_serve, settings, orders, strict_exception_groups=True)
-    raise SystemExit(1 if ending.was_cut_short else 0)
+    raise SystemExit(ending.exit_status)
 
 
 async def _serve(settings: Settings, orders: Orders) -> Ending:
@@ -57,7 +57,9 @@ async def _serve(settings: Settings, orders: Orders) -> Ending:
     ):
 
         async def run(task_status: trio.TaskStatus[object]) -> None:
-            await run_node(settings, stop, config=config, turns=turns, task_status=task_status)
+            await run_node(
+                settings, stop, config=config, turns=turns, ending=ending, task_status=task_status
+            )
 
         await nursery.start(run)
         _say_ready(orders.ready)
