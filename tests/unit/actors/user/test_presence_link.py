@@ -11,6 +11,7 @@ from actors.delivery.fanout import Fanout
 from actors.user.presence import Presence
 from actors.user.presence_link import LinkTimes, PresenceLink, decode_changes, encode_changes
 from aeon.wire.events import WireEncoder
+from storage.bus import BusAway
 from storage.bus_packet import Entry
 from storage.ids import UserId
 from tests.helpers.acquaintances import FakeAcquaintances
@@ -165,6 +166,111 @@ async def test_what_redis_forgot_is_written_anew(autojump_clock: trio.abc.Clock)
 
         assert late.online == {A}
         nursery.cancel_scope.cancel()
+
+
+class SlowReadingBus(MemoryBus):
+    """Reads a set at once, and answers when the test lets it."""
+
+    def __init__(self, network: Network, node_id: str) -> None:
+        super().__init__(network, node_id)
+        self.has_read = trio.Event()
+        self.may_answer = trio.Event()
+        self.is_to_fail = False
+
+    async def members_of(self, node_id: str, name: str) -> frozenset[int]:
+        members = await super().members_of(node_id, name)
+        self.has_read.set()
+        await self.may_answer.wait()
+        if self.is_to_fail:
+            raise BusAway("redis_unreachable")
+        return members
+
+
+@asynccontextmanager
+async def slow_reader_beside(
+    one: Node, network: Network
+) -> AsyncIterator[tuple[Node, SlowReadingBus]]:
+    """Give a node that has read what ``one`` wrote and waits for the answer."""
+    bus = SlowReadingBus(network, "ff" * 8)
+    network.buses.append(bus)
+    late = Node(bus)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(late.run)
+        await bus.has_read.wait()
+        yield late, bus
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_heard_while_a_set_is_read_goes_on_top(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    network = Network()
+    async with nodes(1, network) as (one,):
+        one.come(A)
+        await trio.sleep(1)
+        async with slow_reader_beside(one, network) as (late, bus):
+            bus.may_answer.set()
+            await trio.sleep(1)
+            bus.may_answer, bus.has_read = trio.Event(), trio.Event()
+            network.spoil = lambda _entries: ()
+            one.come(C)
+            await trio.sleep(0.1)
+            network.spoil = lambda entries: entries
+            await bus.has_read.wait()
+            assert late.online == {A}, "the sweep has told of the loss; the answer is awaited"
+            one.go(A)
+            one.come(B)
+            await trio.sleep(0.1)
+            bus.has_read = trio.Event()
+            bus.may_answer.set()
+            await trio.sleep(0.1)
+            assert late.online == {B, C}
+            assert not bus.has_read.is_set(), "nothing was missing, nothing is read again"
+
+
+async def test_a_change_lost_while_a_set_is_read_has_it_read_again(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    network = Network()
+    async with nodes(1, network) as (one,):
+        one.come(A)
+        await trio.sleep(1)
+        async with slow_reader_beside(one, network) as (late, bus):
+            one.come(C)
+            await trio.sleep(0.1)
+            network.spoil = lambda _entries: ()
+            one.go(A)
+            await trio.sleep(0.1)
+            network.spoil = lambda entries: entries
+            one.come(B)
+            await trio.sleep(0.1)
+            bus.may_answer.set()
+            await trio.sleep(0.1)
+            assert late.online == {B, C}
+
+
+async def test_what_was_heard_during_a_reading_that_failed_is_forgotten(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    network = Network()
+    async with nodes(1, network) as (one,):
+        await trio.sleep(1)
+        async with slow_reader_beside(one, network) as (late, bus):
+            noted: list[int] = []
+            late.presence.note = lambda user_ids, **_: noted.extend(user_ids)  # type: ignore[method-assign]
+            one.come(A)
+            await trio.sleep(0.1)
+            bus.is_to_fail = True
+            bus.may_answer.set()
+            await trio.sleep(0.1)
+            network.set_up(False)
+            one.go(A)
+            await trio.sleep(1)
+            bus.is_to_fail = False
+            network.set_up(True)
+            await trio.sleep(1)
+            assert late.online == set()
+            assert noted == []
 
 
 @pytest.mark.parametrize("seed", range(5))
