@@ -76,6 +76,12 @@ class Settings(BaseSettings):
     """What all keys and channels in Redis begin with."""
     data_dir: Path = Path("data")
     upload_dir: Path = Path("data/uploads")
+    s3_bucket: str | None = None
+    """Uploaded files are kept there instead of in UPLOAD_DIR."""
+    s3_url: str | None = None
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_region: str = "us-east-1"
     max_file_size: int = Field(default=50 * 1024 * 1024, ge=1, le=2**40)
     media_user_quota: int = Field(default=5 * 1024**3, ge=1)
     media_inline_pdf: bool = False
@@ -191,6 +197,13 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
             raise ValueError('give the address clients use, like "https://chat.example.org"')
         return url.rstrip("/")
+
+    @field_validator("s3_url")
+    @classmethod
+    def _check_s3_url(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
+            raise ValueError('give scheme and host, like "https://s3.example.org"')
+        return None if url is None else url.rstrip("/")
 
     @field_validator("metrics_bind")
     @classmethod

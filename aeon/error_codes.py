@@ -147,6 +147,11 @@ ERRORS: Final[Mapping[str, ErrorKind]] = MappingProxyType(
             "The server has no room left for files.",
             retryable=True,
         ),
+        "files_unavailable": ErrorKind(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Files can not be reached right now; nothing was kept.",
+            retryable=True,
+        ),
         "file_not_found": ErrorKind(HTTPStatus.NOT_FOUND, "No such file, or the link has expired."),
         "upload_not_found": ErrorKind(HTTPStatus.NOT_FOUND, "No such upload."),
         "offset_mismatch": ErrorKind(

@@ -94,6 +94,7 @@ BY_CLASS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (media_errors.TooManyUploads, "too_many_uploads"),
     (media_errors.QuotaExceeded, "quota_exceeded"),
     (media_errors.StorageFull, "storage_full"),
+    (media_errors.StoreUnavailable, "files_unavailable"),
     (media_errors.MediaNotFound, "file_not_found"),
     (media_errors.UploadNotFound, "upload_not_found"),
     (media_errors.OffsetMismatch, "offset_mismatch"),

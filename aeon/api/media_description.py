@@ -59,13 +59,19 @@ _UPLOAD_ERRORS: Final = (
     "invalid_upload",
     "too_many_uploads",
     "storage_full",
+    "files_unavailable",
     "request_timeout",
     "bad_request",
     "outcome_unknown",
     "invalid_data",
     "conflict",
 )
-_DOWNLOAD_ERRORS: Final = ("file_not_found", *DATABASE_ERRORS, "internal_error")
+_DOWNLOAD_ERRORS: Final = (
+    "file_not_found",
+    "files_unavailable",
+    *DATABASE_ERRORS,
+    "internal_error",
+)
 _LENGTHS: Final = {
     name: {"schema": {"type": "integer", "minimum": 0}}
     for name in ("Upload-Offset", "Upload-Length")

@@ -11,6 +11,7 @@ from typing import Final
 import typer
 
 from aeon.config import SettingsError
+from aeon.media.errors import StoreRefused
 from storage.bus import BusRefused
 from storage.errors import StorageError
 
@@ -25,7 +26,7 @@ def teach() -> Iterator[None]:
     """
     try:
         yield
-    except* (SettingsError, StorageError, BusRefused) as group:
+    except* (SettingsError, StorageError, BusRefused, StoreRefused) as group:
         for error in leaves(group):
             _say(str(error))
         raise typer.Exit(2) from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -22,6 +22,8 @@ from aeon.media.errors import (
     InvalidUpload,
     MediaNotFound,
     QuotaExceeded,
+    StoreRefused,
+    StoreUnavailable,
     TooManyUploads,
 )
 from aeon.media.examine import Examination, examine
@@ -87,6 +89,15 @@ class Depot:
         self._uploads: Counter[UserId] = Counter()
         self._taken: Counter[str] = Counter()
         self._taken_bytes = self._quota_refusals = self._busy_refusals = 0
+
+    async def check(self) -> None:
+        """Look whether the store can be used; one that does not answer now may later.
+
+        Raises:
+            StoreRefused: it never will, as it is configured.
+        """
+        with suppress(StoreUnavailable):
+            await self.store.check()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Make previews and collect garbage until cancelled."""
@@ -222,19 +233,49 @@ class Depot:
 
 
 def open_depot(settings: Settings, database: Database, now: Callable[[], float]) -> Depot:
-    """Build the depot over the directory ``UPLOAD_DIR``; ``run`` makes it work."""
+    """Build the depot over ``UPLOAD_DIR``, and ``S3_BUCKET`` if there is one.
+
+    ``check`` looks whether it can be used; ``run`` makes it work.
+
+    Raises:
+        StoreRefused: S3_BUCKET can't be used as it is configured.
+    """
     limits = MediaLimits.from_settings(settings)
     key = settings.secret_key
     secret = secrets.token_urlsafe(32) if key is None else key.get_secret_value()
     signer = LinkSigner(secret, limits.link_window_seconds, now)
     return Depot(
         database,
-        LocalStore(settings.upload_dir / "objects"),
+        _open_store(settings),
         StagingArea(settings.upload_dir / "incoming"),
         signer,
         LinkMaker(signer, settings.public_url),
         limits,
     )
+
+
+def _open_store(settings: Settings) -> ObjectStore:
+    name, access_key, secret_key = (
+        settings.s3_bucket,
+        settings.s3_access_key,
+        settings.s3_secret_key,
+    )
+    if name is None:
+        return LocalStore(settings.upload_dir / "objects")
+    if access_key is None or secret_key is None:
+        raise StoreRefused("S3_BUCKET needs S3_ACCESS_KEY and S3_SECRET_KEY.")
+    try:
+        from aeon.media.s3 import Bucket, S3Store
+    except ModuleNotFoundError:
+        raise StoreRefused("S3_BUCKET needs: pip install 'aeon-messenger[s3]'") from None
+    bucket = Bucket(
+        name,
+        access_key=access_key.get_secret_value(),
+        secret_key=secret_key.get_secret_value(),
+        url=settings.s3_url,
+        region=settings.s3_region,
+    )
+    return S3Store(bucket, settings.upload_dir / "incoming")
 
 
 def new_media_id() -> MediaId:

@@ -6,6 +6,7 @@
     ├── TooManyUploads       one person's uploads at a time are bounded
     ├── QuotaExceeded        this person's files fill what one person may store
     ├── StorageFull          the disk is full; nothing was kept
+    ├── StoreUnavailable     the store of files does not answer
     ├── MediaNotFound        no such file, or the link is not valid (any more)
     └── tus: UnsupportedType, UploadNotFound, OffsetMismatch, ChecksumMismatch, UploadLocked
 
@@ -63,6 +64,17 @@ class StorageFull(MediaError):
 
     def __init__(self) -> None:
         super().__init__("The server has no room left for files.")
+
+
+class StoreUnavailable(MediaError):
+    """What keeps the files does not answer. Of an upload nothing was kept."""
+
+    def __init__(self) -> None:
+        super().__init__("Files can not be reached right now.")
+
+
+class StoreRefused(Exception):
+    """The store can not be used as it is configured; the text says what to change."""
 
 
 class MediaNotFound(MediaError):

@@ -26,12 +26,31 @@ T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
+def check_key(key: str) -> None:
+    """Let nothing but a hash become a path.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not _KEY.fullmatch(key):
+        raise ValueError("keys are SHA-256 in hexadecimal")
+
+
 class ObjectMissing(Exception):
     """The store has no such content."""
 
 
 class ObjectStore(Protocol):
     """Keeps contents by name."""
+
+    async def check(self) -> None:
+        """Look whether it can be used.
+
+        Raises:
+            StoreRefused: not as it is configured.
+            StoreUnavailable: it does not answer.
+        """
+        ...
 
     async def put(self, key: str, source: Path) -> None:
         """Store a complete local file, which is moved or left to the caller to delete.
@@ -41,6 +60,7 @@ class ObjectStore(Protocol):
 
         Raises:
             StorageFull: there is no room; nothing was kept.
+            StoreUnavailable: it does not answer; nothing was kept. All methods may raise it.
         """
         ...
 
@@ -85,6 +105,9 @@ class LocalStore:
     def __init__(self, directory: Path, *, threads: int = 8) -> None:
         self.directory = directory
         self._threads = trio.CapacityLimiter(threads)
+
+    async def check(self) -> None:
+        """A directory is made with its first file."""
 
     async def put(self, key: str, source: Path) -> None:
         """Move a file into its place."""
@@ -132,8 +155,7 @@ class LocalStore:
         return await self._run(_list_keys, self.directory, after, limit)
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError("keys are SHA-256 in hexadecimal")
+        check_key(key)
         return self.directory / key[:2] / key[2:4] / key
 
     async def _run(self, function: Callable[[*Args], T], *args: *Args) -> T:

@@ -2,22 +2,44 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trio
 
+from aeon.media.s3 import Bucket, S3Store
 from aeon.media.store import LocalStore, ObjectMissing, ObjectStore
+from tests.helpers.swift_server import ACCESS_KEY, BUCKET, SECRET_KEY, running_swift
 
-STORES: dict[str, Callable[[Path], ObjectStore]] = {
-    "local": lambda folder: LocalStore(folder / "objects"),
-}
+STORES = ("local", "s3")
 
 
-@pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return STORES[request.param](tmp_path)
+@pytest.fixture(scope="module")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_swift(tmp_path_factory.mktemp("swift")) as (url, _):
+        yield url
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "local":
+        return LocalStore(tmp_path / "objects")
+    bucket = Bucket(
+        BUCKET, ACCESS_KEY, SECRET_KEY, url=request.getfixturevalue("swift"), retry_seconds=1.0
+    )
+    found = S3Store(bucket, tmp_path / "scratch")
+    # One bucket for all tests: each finds it empty.
+    for key in await found.keys():
+        await found.delete(key)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _server_first(request: pytest.FixtureRequest) -> None:
+    """Start the server outside Trio."""
+    if "s3" in request.node.name:
+        request.getfixturevalue("swift")
 
 
 class Source:
