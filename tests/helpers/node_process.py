@@ -6,13 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tests.helpers.clients import Server
 from tests.helpers.telegram import BOT_TOKEN
 
 
 @contextmanager
-def serving(database_url: str, directory: Path) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
+def serving(
+    database_url: str, directory: Path, *, stderr: IO[str] | None = None, **settings: str
+) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
     """Run ``aeon serve`` as a process of its own and wait until it says where it listens."""
     environment = {
         **os.environ,
@@ -22,12 +25,14 @@ def serving(database_url: str, directory: Path) -> Iterator[tuple[Server, subpro
         "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
         "SECRET_KEY": "s" * 48,
         "RATE_LIMITS": "off",
+        **settings,
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "aeon", "serve", "--host", "127.0.0.1", "--port", "0"],
         env=environment,
         cwd=directory,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
     try:
