@@ -23,6 +23,7 @@ from rich.table import Table
 from aeon.bench.actor_cases import BARE, RUNTIME, Crowd, crowd, neighbour_latencies
 from aeon.bench.actor_memory import measure
 from aeon.bench.actor_rivals import rival_figures
+from aeon.bench.actor_survey import Look, Looks, look
 
 _CHANNEL = "memory channel: send + receive"
 _BARE_ASK = "reply-channel ask, no deadline"
@@ -34,6 +35,8 @@ _LIMITS = {
     "idle actor: bytes": (4_500.0, False),
     "passivated actor: bytes": (300.0, False),
     "ask beside a hot neighbour, p99: ms": (10.0, False),
+    "operators' look through 10,000 actors: ms": (100.0, False),
+    "longest it keeps the event loop: ms": (10.0, False),
     "left behind by the crowd: tasks + objects + dead letters": (0.0, False),
 }
 
@@ -53,6 +56,8 @@ class ActorFigures:
     memory_bytes: dict[str, dict[int, float]]
     """By form, then by how many there were."""
     crowd: Crowd
+    looks: Looks
+    """Of operators through a crowd of 10,000."""
     neighbour_ms: dict[str, float]
     demands: dict[str, float] = field(default_factory=dict)
     """The figures that are held to a limit."""
@@ -90,6 +95,7 @@ def run(
         rivals=rival_figures(),
         memory_bytes=memory,
         crowd=trio.run(crowd, crowd_count),
+        looks=trio.run(look),
         neighbour_ms={
             "p50": 1000 * _percentile(latencies, 0.50),
             "p99": 1000 * _percentile(latencies, 0.99),
@@ -108,9 +114,15 @@ def _demands(figures: ActorFigures) -> dict[str, float]:
         max(figures.memory_bytes["idle"].values()),
         max(figures.memory_bytes["passivated"].values()),
         figures.neighbour_ms["p99"],
+        1000 * max(one.seconds for one in _looks(figures)),
+        1000 * max(one.longest_pause_seconds for one in _looks(figures)),
         float(crowd_.tasks_left + crowd_.objects_left + crowd_.dead_letters),
     )
     return dict(zip(_LIMITS, values, strict=True))
+
+
+def _looks(figures: ActorFigures) -> tuple[Look, ...]:
+    return figures.looks.slowest_survey, figures.looks.last_page, figures.looks.tree
 
 
 def _is_met(name: str, value: float) -> bool:
