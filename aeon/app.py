@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from typing import Final
 
 import orjson
@@ -17,6 +18,7 @@ from aeon.api import docs
 from aeon.api.cors import add_cors
 from aeon.api.dispatch import BODY_TIMEOUT_SECONDS, JSON, VARY, failure, view
 from aeon.api.media import media_blueprint
+from aeon.api.route import Route
 from aeon.api.routes import ROUTES
 from aeon.forwarded import ForwardedMiddleware, TrustedProxies
 from aeon.media.body import StreamingHTTPConnection, StreamingRequest
@@ -31,22 +33,9 @@ API_CONTENT_SECURITY_POLICY: Final = "default-src 'none'; frame-ancestors 'none'
 
 def create_app(services: Services) -> QuartTrio:
     """Build the application over the node's services. It starts no task of its own."""
-    app = QuartTrio("aeon", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
-    app.config["BODY_TIMEOUT"] = BODY_TIMEOUT_SECONDS
-    app.asgi_http_class = StreamingHTTPConnection
-    app.request_class = StreamingRequest
-    app.url_map.merge_slashes = False
+    app = _new_app("aeon", services)
     metrics.register(app, services)
-    for route in ROUTES:
-        app.add_url_rule(
-            _PARAMETER.sub(r"<\1>", route.path),
-            endpoint=route.name,
-            view_func=view(services, route),
-            methods=[route.method],
-            strict_slashes=False,
-            provide_automatic_options=False,
-        )
+    _add_routes(app, services, ROUTES)
     app.register_blueprint(media_blueprint(services))
     docs.register(app, services)
     dashboard.register(app)
@@ -57,6 +46,38 @@ def create_app(services: Services) -> QuartTrio:
     proxies = TrustedProxies.parse(services.settings.trusted_proxies)
     app.asgi_app = ForwardedMiddleware(asgi_app, proxies) if proxies else asgi_app  # type: ignore[method-assign] # Quart's way
     return app
+
+
+def create_operators_app(services: Services) -> QuartTrio:
+    """Build what METRICS_BIND serves: this very node's figures, and the operators' page."""
+    app = _new_app("aeon.operators", services)
+    metrics.add_route(app, services)
+    _add_routes(app, services, [route for route in ROUTES if route.for_operators])
+    dashboard.register(app)
+    _add_common_parts(app, services)
+    return app
+
+
+def _new_app(name: str, services: Services) -> QuartTrio:
+    app = QuartTrio(name, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
+    app.config["BODY_TIMEOUT"] = BODY_TIMEOUT_SECONDS
+    app.asgi_http_class = StreamingHTTPConnection
+    app.request_class = StreamingRequest
+    app.url_map.merge_slashes = False
+    return app
+
+
+def _add_routes(app: QuartTrio, services: Services, routes: Iterable[Route]) -> None:
+    for route in routes:
+        app.add_url_rule(
+            _PARAMETER.sub(r"<\1>", route.path),
+            endpoint=route.name,
+            view_func=view(services, route),
+            methods=[route.method],
+            strict_slashes=False,
+            provide_automatic_options=False,
+        )
 
 
 def _add_common_parts(app: QuartTrio, services: Services) -> None:

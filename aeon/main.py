@@ -31,12 +31,11 @@ from actors.user.presence import MAX_MEMBERS_TOLD, Presence
 from actors.user.presence_link import PresenceLink
 from aeon import garbage
 from aeon.admin.trail import AuditTrail
-from aeon.app import create_app
+from aeon.app import create_app, create_operators_app
 from aeon.binding import metrics_config, server_config
 from aeon.config import Settings
 from aeon.logins import Logins
 from aeon.media.depot import open_depot
-from aeon.metrics import create_metrics_app
 from aeon.net.turns import Turns
 from aeon.revocations import Revocations
 from aeon.server import Config, Listening, NetLimits, serve
@@ -241,7 +240,7 @@ async def serve_node(
         if services.settings.metrics_bind is not None:
             # It answers until the very end: a node that drains is worth watching.
             bound: Listening = await nursery.start(
-                _serve_metrics, services, services.settings.metrics_bind
+                _serve_operators, services, services.settings.metrics_bind
             )
             services.lifecycle.metrics_listening = bound
         listening: Listening = await nursery.start(listen)
@@ -249,12 +248,12 @@ async def serve_node(
         task_status.started(listening)
 
 
-async def _serve_metrics(
+async def _serve_operators(
     services: Services, bind: str, *, task_status: trio.TaskStatus[Listening]
 ) -> None:
-    """Serve ``/metrics`` alone, until cancelled."""
+    """Serve ``/metrics`` and what operators use, until cancelled."""
     await serve(
-        create_metrics_app(services),
+        create_operators_app(services),
         metrics_config(bind),
         shutdown=trio.sleep_forever,
         task_status=task_status,

@@ -5,6 +5,6 @@ Labels are routes, methods, statuses, kinds and codes, never a person, a chat or
 ``README.md`` beside this file lists every family.
 """
 
-from aeon.metrics.endpoint import PATH, create_metrics_app, register
+from aeon.metrics.endpoint import PATH, add_route, register
 
-__all__ = ["PATH", "create_metrics_app", "register"]
+__all__ = ["PATH", "add_route", "register"]

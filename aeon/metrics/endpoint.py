@@ -41,17 +41,12 @@ def register(app: QuartTrio, services: Services) -> None:
             _trail.debug("request_answered", extra={**fields, "seconds": round(seconds, 6)})
         return response
 
-    _add_route(app, services)
+    add_route(app, services)
 
 
-def create_metrics_app(services: Services) -> QuartTrio:
-    """Build an application of ``/metrics`` and nothing else."""
-    app = QuartTrio("aeon.metrics", static_folder=None)
-    _add_route(app, services)
-    return app
+def add_route(app: QuartTrio, services: Services) -> None:
+    """Serve ``/metrics``, without counting requests."""
 
-
-def _add_route(app: QuartTrio, services: Services) -> None:
     @app.get(PATH)
     async def metrics() -> Response:
         try:

@@ -68,7 +68,7 @@ async def test_wants_its_token_on_either_port(services: Services) -> None:
                 assert (await http.get("/metrics", headers=headers)).status_code == 200
 
 
-async def test_a_port_of_its_own_serves_metrics_alone(services: Services) -> None:
+async def test_a_port_of_its_own_serves_nothing_to_people(services: Services) -> None:
     """Fault: what looks private is a second door to the API."""
     async with serving(services, metrics_bind="127.0.0.1:0") as node:
         assert node.lifecycle.metrics_listening is not None

@@ -35,7 +35,7 @@ export function renderLogin({ message, onIn }) {
     "main",
     { class: "login", id: "content" },
     h("form", { onsubmit: submit },
-      h("img", { src: "/static/docs/icon.svg", alt: "", width: 40, height: 40 }),
+      h("img", { src: "/static/admin/icon.svg", alt: "", width: 40, height: 40 }),
       h("h1", null, "Aeon operators"),
       h("label", { for: "token" }, "Admin token"),
       input,

@@ -21,7 +21,7 @@ export function renderShell({ state, title, content, leave, retry }) {
       { class: "top" },
       h("div", { class: "bar" },
         h("a", { class: "brand", href: "#/" },
-          h("img", { src: "/static/docs/icon.svg", alt: "", width: 24, height: 24 }),
+          h("img", { src: "/static/admin/icon.svg", alt: "", width: 24, height: 24 }),
           h("span", null, "Aeon")),
         node(overview?.system, state.connection),
         h("span", { class: "push" }),
