@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.delivery.session import CloseReason
-from actors.runtime import Actor, ActorContext
+from actors.runtime import Actor, ActorContext, StopReason
 from actors.user.ports import Attach, AttachRefused, Detach, GraceOver, UserMessage, UserPorts
 from storage.errors import StorageError
 from storage.ids import UserId
@@ -34,6 +34,10 @@ class UserActor(Actor[UserMessage]):
     async def on_start(self) -> None:
         """Take over the connections that an earlier incarnation attached."""
         self._is_online = self._ports.fanout.is_connected(self._user_id)
+        if not self._is_online and self._ports.presence.is_here(self._user_id):
+            # The earlier incarnation ended within the grace, and its timer with it.
+            self._is_online = True
+            self.context.timer("grace", self._ports.offline_grace_seconds, GraceOver())
         self._leave_unless_connected()
 
     async def receive(self, message: UserMessage) -> None:
@@ -47,6 +51,15 @@ class UserActor(Actor[UserMessage]):
                 self._detach(message)
             case GraceOver():
                 self._leave_if_gone()
+
+    async def on_stop(self, reason: StopReason) -> None:
+        """Stopped by an operator within the grace: nobody would say goodbye later.
+
+        When the whole system stops, other nodes are left to find out: most people come back
+        to one of them, and shall not flicker.
+        """
+        if reason is not StopReason.SHUTDOWN:
+            self._leave_if_gone()
 
     def may_passivate(self) -> bool:
         """Only once the person has left and the grace is over."""

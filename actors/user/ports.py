@@ -18,6 +18,10 @@ class PresenceBoard(Protocol):
         """Note a change; never waits. Changes of one person may be merged."""
         ...
 
+    def is_here(self, user_id: UserId) -> bool:
+        """Say whether a person was last noted as online on this node."""
+        ...
+
 
 class ArrivalBoard(Protocol):
     """Where it is said who is connected to this node, before and after."""

@@ -127,6 +127,10 @@ class Presence:
         if user_ids:
             self._wake.set()
 
+    def is_here(self, user_id: UserId) -> bool:
+        """Say whether a person was last noted as online on this node."""
+        return user_id in self.roster.here
+
     def is_online(self, user_id: UserId) -> bool:
         """Say whether a person is online on any node, as far as this one knows."""
         return self.roster.is_online(user_id)

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from subprocess import PIPE
 from typing import Annotated, Final
@@ -31,12 +32,18 @@ from aeon.server import Config, Listening, serve
 MAX_BYTES_PER_CONNECTION: Final = 60_000
 
 
+class Part(StrEnum):
+    """What connections are opened to."""
+
+    TRANSPORT = "transport"
+    NODE = "node"
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionsResult:
     """What connections cost the server."""
 
-    on: str
-    """``transport`` or ``node``."""
+    on: Part
     connections: int
     bytes_per_connection: int
     """Growth of the resident set, the kernel's socket buffers not included."""
@@ -62,7 +69,7 @@ async def measure(connections: int) -> ConnectionsResult:
             cpu = time.process_time()
         closed_cpu = time.process_time() - cpu
     return ConnectionsResult(
-        on="transport",
+        on=Part.TRANSPORT,
         connections=connections,
         bytes_per_connection=grown // connections,
         handshakes_per_second=int(connections / opened_wall),
@@ -118,14 +125,14 @@ def _resident_bytes() -> int:
 
 def command(
     connections: Annotated[int, typer.Option(help="How many at once.")] = 2000,
-    on: Annotated[str, typer.Option(help="transport or node.")] = "transport",
+    on: Annotated[Part, typer.Option(help="What serves them.")] = Part.TRANSPORT,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Measure what quiet WebSockets cost: memory, handshakes, hanging up."""
     # Imported here, because it needs the result's type from this module.
     from aeon.bench.connections_node import measure_node
 
-    result = trio.run(measure_node if on == "node" else measure, connections)
+    result = trio.run(measure_node if on is Part.NODE else measure, connections)
     is_missed = result.bytes_per_connection > MAX_BYTES_PER_CONNECTION
     if as_json:
         sys.stdout.write(json.dumps(asdict(result) | {"missed": is_missed}, indent=2) + "\n")

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import trio
 
-from aeon.bench.connections import ConnectionsResult
+from aeon.bench.connections import ConnectionsResult, Part
 from aeon.load.own_server import OwnServer, own_server
 from aeon.telegram.init_data import sign
 
@@ -48,7 +48,7 @@ async def measure_node(connections: int) -> ConnectionsResult:
         await trio.sleep(REST_SECONDS)
         closed_cpu = _cpu_seconds(server.pid) - cpu
     return ConnectionsResult(
-        on="node",
+        on=Part.NODE,
         connections=connections,
         bytes_per_connection=grown // connections,
         handshakes_per_second=int(connections / opened_wall),

@@ -52,6 +52,21 @@ async def test_a_person_who_was_just_here_costs_no_query(
     assert min(costs) == 0
 
 
+async def test_a_resume_of_chats_where_nothing_happened_is_one_query(
+    server: Server, services: Services
+) -> None:
+    async with server.person(ANNA) as anna, server.connected(ANNA) as socket:
+        cursors = {str(await anna.create_group(title=f"G{n}")): 1 for n in range(6)}
+        costs = []
+        for _ in range(ROUNDS):
+            before = services.database.statistics().queries
+            ack = await socket.command("resume", cursors=cursors)
+            costs.append(services.database.statistics().queries - before)
+
+    assert min(costs) == 1
+    assert {one["seq"] for one in ack["chats"].values()} == {1}
+
+
 async def connect_at_once(server: Server, user_ids: list[int]) -> None:
     """Connect, wait until everybody was greeted, and hang up."""
     async with AsyncExitStack() as stack:

@@ -23,6 +23,23 @@ async def test_those_who_share_a_chat_see_each_other_come_and_go(server: Server)
     assert [frame for frame in stranger.frames if frame["type"] == "user_status"] == []
 
 
+async def test_who_was_there_before_is_asked_for_by_members_only(server: Server) -> None:
+    async with (
+        server.person(ANNA) as anna,
+        server.person(BORIS, "Boris"),
+        server.person(CLARA, "Clara") as stranger,
+    ):
+        chat_id = await anna.create_group(BORIS)
+        path = f"/api/v1/chats/{chat_id}/online"
+        nobody = await anna.get(path)
+        async with server.connected(BORIS, "Boris"), server.connected(CLARA, "Clara"):
+            there = await anna.get(path)
+        refused = await stranger.request("GET", path)
+
+    assert (nobody["online"], there["online"]) == ([], [BORIS])
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_a_member")
+
+
 async def test_who_hides_when_they_were_seen_comes_and_goes_unseen(server: Server) -> None:
     async with (
         server.person(ANNA) as anna,

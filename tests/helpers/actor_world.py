@@ -60,6 +60,9 @@ class FakePresence:
     def announce(self, user_id: UserId, *, is_online: bool) -> None:
         self.announced.append((user_id, is_online))
 
+    def is_here(self, user_id: UserId) -> bool:
+        return dict(self.announced).get(user_id, False)
+
 
 class Device:
     """One connection of one person, and what it was sent."""

@@ -1,8 +1,14 @@
 """The user actor in virtual time."""
 
+from collections.abc import Callable
+
+import pytest
 import trio
 
 from actors.delivery.session import CloseReason
+from actors.runtime import Address
+from actors.runtime.operable import Operable
+from actors.system import USER
 from storage.ids import UserId
 from tests.helpers.actor_world import Device, world
 
@@ -72,3 +78,25 @@ async def test_the_actor_stays_awake_while_its_person_is_there(
         await trio.sleep(1000)
 
         assert (while_connected, w.system.count("user")) == (1, 0)
+
+
+@pytest.mark.parametrize("take_hold", [Operable.restart, Operable.stop])
+async def test_who_left_is_said_goodbye_to_also_when_the_actor_ends_within_the_grace(
+    autojump_clock: trio.abc.Clock, take_hold: Callable[[Operable, Address], None]
+) -> None:
+    async with world() as w:
+        w.disconnect(await w.connect(ANNA))
+        await trio.sleep(1)
+        take_hold(w.system, Address(USER, ANNA))
+        await trio.sleep(10)
+
+        assert w.presence.announced == [(ANNA, True), (ANNA, False)]
+
+
+async def test_when_the_node_stops_nobody_is_said_to_have_left(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with world() as w:
+        w.disconnect(await w.connect(ANNA))
+
+    assert w.presence.announced == [(ANNA, True)]
