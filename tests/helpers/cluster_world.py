@@ -49,9 +49,11 @@ class SharedLog:
         self.fault: Fault = lambda _access: None
         self.reads = 0
 
-    async def append(self, commands: Sequence[AnyCommand]) -> Sequence[Outcome]:
+    async def append(
+        self, commands: Sequence[AnyCommand], request_ids: Sequence[str | None] = ()
+    ) -> Sequence[Outcome]:
         await self._access("append")
-        outcomes = await self.appender.append(commands)
+        outcomes = await self.appender.append(commands, request_ids)
         # Committed: other nodes may see it before this one hears so.
         await self._access("commit")
         return outcomes
