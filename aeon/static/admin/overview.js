@@ -43,18 +43,11 @@ function tiles(system, history) {
       outboxes && `frames wait, ${bytes(outboxes.pending_bytes)}`),
     tile("Database pool", database && `${count(database.in_use)} / ${count(database.size)}`, null,
       database && `in use; ${count(database.waiting)} wait for one`),
-    tile("Bus", bus(system.bus), null, busNote(system.bus)),
+    tile("Actors awake", count(system.actors?.running), null,
+      system.actors && `${count(system.actors.dead_letters)} dead letters since the start`),
+    system.bus && tile("Bus", badge(system.bus.is_connected ? "up" : "lost"), null,
+      `${count(system.bus.dropped)} dropped`),
   );
-}
-
-function bus(state) {
-  if (!state) return "off";
-  return state.is_connected === false ? badge("lost") : badge("up");
-}
-
-function busNote(state) {
-  if (!state) return "one node, no REDIS_URL";
-  return state.dropped === undefined ? null : `${count(state.dropped)} dropped`;
 }
 
 const tile = (label, value, picture, note) =>

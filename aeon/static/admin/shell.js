@@ -94,7 +94,9 @@ function elsewhere({ data, overview }) {
 
 function failed({ error, dataAt, connection }) {
   if (!error || connection.state === "lost") return null;
-  if (error.status === 404) return notice("note", "There is nothing of this name here now.");
+  if (error.status === 404) {
+    return notice("note", "It is not awake on this node. An actor sleeps until its next message.");
+  }
   const age = dataAt === null ? "" : ` What is shown is ${
     duration(Math.round((performance.now() - dataAt) / 1000))} old.`;
   return notice("note", `This could not be refreshed: ${error.message}.${age}`);
