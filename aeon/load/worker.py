@@ -27,7 +27,8 @@ from aeon.load.scenarios.scene import Scene
 
 PROGRESS_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 0.1
-_QUIET_LOOKS: Final = 2
+_QUIET_LOOKS: Final = 12
+"""Longer than the second between two rounds of presence."""
 _MOST_LOOKS: Final = 100
 _SHOWN: Final = ("sent", "acked", "delivered", "connected", "requests", "bytes_in")
 

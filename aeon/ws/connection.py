@@ -93,7 +93,8 @@ class Connection:
                 return
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._read_commands)
-                nursery.start_soon(self._lift_first_hold)
+                if self._session.hold_all:
+                    nursery.start_soon(self._lift_first_hold)
                 await self._has_to_close.wait()
                 nursery.cancel_scope.cancel(reason="the connection is being closed")
         finally:
@@ -112,9 +113,8 @@ class Connection:
 
     async def _lift_first_hold(self) -> None:
         """A client that promised to resume and did not gets its events live after all."""
-        if self._session.hold_all:
-            await trio.sleep(FIRST_RESUME_SECONDS)
-            self._session.hold_all = False
+        await trio.sleep(FIRST_RESUME_SECONDS)
+        self._session.hold_all = False
 
     def _end(self, reason: CloseReason) -> None:
         self._close(BY_REASON[reason])
