@@ -1,0 +1,39 @@
+"""Being told to stop: once, twice, and for too long."""
+
+import os
+import signal
+
+import trio
+import trio.testing
+
+from aeon.stopping import stopping
+
+
+async def test_the_first_signal_asks_and_the_block_goes_on() -> None:
+    stop = trio.Event()
+    async with stopping(stop, within_seconds=30.0) as ending:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.wait()
+        await trio.testing.wait_all_tasks_blocked()
+    assert not ending.was_cut_short
+
+
+async def test_the_second_signal_cuts_short() -> None:
+    stop = trio.Event()
+    async with stopping(stop, within_seconds=30.0) as ending:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+        await trio.sleep_forever()
+    assert ending.was_cut_short
+
+
+async def test_the_budget_cuts_short(autojump_clock: trio.testing.MockClock) -> None:
+    stop = trio.Event()
+    async with stopping(stop, within_seconds=25.0) as ending:
+        await trio.sleep(1000.0)
+        stop.set()
+        told = trio.current_time()
+        await trio.sleep_forever()
+    assert ending.was_cut_short
+    assert trio.current_time() - told == 25.0
