@@ -127,7 +127,7 @@ const recorder = (recent) => table({
     { title: "Waited", numeric: true, cell: (row) => duration(row.waited_seconds) },
     { title: "Took", numeric: true, cell: (row) => duration(row.handled_seconds) },
     { title: "Outcome", cell: (row) => badge(row.outcome) },
-    { title: "Request", cell: (row) => h("code", null, row.request_id ?? "–") },
+    { title: "Request", isWide: true, cell: (row) => h("code", null, row.request_id ?? "–") },
   ],
 });
 

@@ -30,10 +30,10 @@ function entries(data) {
     columns: [
       { title: "When", cell: (row) => time.format(new Date(row.at)) },
       { title: "Who", cell: (row) => row.who },
-      { title: "Action", cell: (row) => row.action },
+      { title: "Action", isWide: true, cell: (row) => row.action },
       { title: "Target", cell: (row) => row.target ?? "–" },
       { title: "Outcome", cell: (row) => badge(row.outcome, row.outcome === "ok" ? "good" : "note") },
-      { title: "Request", cell: (row) => h("code", null, row.request_id ?? "–") },
+      { title: "Request", isWide: true, cell: (row) => h("code", null, row.request_id ?? "–") },
     ],
   });
 }

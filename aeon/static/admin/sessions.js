@@ -45,12 +45,12 @@ export function render({ params, data, go }) {
 
 const COLUMNS = [
   { title: "Session", cell: (row) => h("code", null, row.session_id) },
-  { title: "Person", cell: (row) => actorLink(`user/${row.user_id}`) },
+  { title: "Person", isWide: true, cell: (row) => actorLink(`user/${row.user_id}`) },
   { title: "Age", numeric: true, cell: (row) => duration(row.age_seconds) },
   { title: "Transport", cell: (row) => row.transport },
   { title: "Frames wait", numeric: true, cell: (row) => count(row.pending_frames) },
   { title: "Bytes wait", numeric: true, cell: (row) => bytes(row.pending_bytes) },
   { title: "Sent", numeric: true, cell: (row) => count(row.frames_sent) },
-  { title: "Passing dropped", numeric: true, cell: (row) => count(row.transient_dropped) },
+  { title: "Dropped", numeric: true, cell: (row) => count(row.transient_dropped) },
   { title: "Catching up", numeric: true, cell: (row) => count(row.held_chats) },
 ];

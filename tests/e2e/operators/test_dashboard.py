@@ -21,6 +21,7 @@ from tests.helpers.clients import Rest, Server
 from tests.helpers.telegram import init_data
 
 ANNA, BORIS = 1001, 1002
+LONGEST_ID = 9_007_199_254_740_991
 VIEWS = ("", "tree", "actors", "sessions", "dead-letters", "audit")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium package")
 
@@ -130,10 +131,11 @@ async def test_an_operator_frees_a_stuck_chat_by_keyboard(
 
 
 async def test_every_view_fits_a_phone_and_has_a_dark_side(server: Server) -> None:
+    fits = "[...document.querySelectorAll('td, dd, li')].every(o => o.scrollWidth <= o.clientWidth)"
     async with (
         server.person(BORIS),
-        server.person(ANNA) as anna,
-        server.connected(ANNA),
+        server.person(LONGEST_ID) as anna,
+        server.connected(LONGEST_ID),
         open_page() as page,
     ):
         await anna.send(await anna.create_group(BORIS), "a message")
@@ -145,8 +147,9 @@ async def test_every_view_fits_a_phone_and_has_a_dark_side(server: Server) -> No
         await page.wait_for("!!document.querySelector('.tiles')")
         for view in VIEWS:
             await show(page, view)
-            await page.wait_for("document.querySelector('main').innerText.length > 60")
+            await page.wait_for("!!document.querySelector('main :is(td, li, .empty)')")
             assert await page.evaluate("document.documentElement.scrollWidth") == 360, view
+            assert await page.evaluate(fits), view
         await show(page, "tree")
         tree = await page.wait_for("document.querySelector('.tree')?.innerText")
         await show(page, "actors?kind=chat")

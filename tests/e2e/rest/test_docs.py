@@ -21,7 +21,7 @@ async def test_the_front_page_is_json_or_a_page(server: Server) -> None:
     assert for_programs.json().keys() == {"message", "version", "status"}
     assert for_programs.json()["status"] == "running"
     assert for_people.headers["Content-Type"].startswith("text/html")
-    for link in ("/docs", "/redoc", "/openapi.json", "/api/v1/health"):
+    for link in ("/docs", "/redoc", "/openapi.json", "/admin", "/api/v1/health"):
         assert f'href="{link}"' in for_people.text
 
 
