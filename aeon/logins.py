@@ -23,6 +23,8 @@ from storage.records import UserRecord
 
 KEPT_SECONDS: Final = 20.0
 MAX_ENTRIES: Final = 20_000
+MAX_FORGOTTEN: Final = 10_000
+"""People whose last forgetting is remembered, for look-ups that are under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Logins:
         self._entries: OrderedDict[bytes, tuple[float, Login]] = OrderedDict()
         self._keys: dict[UserId, set[bytes]] = {}
         self._turns: dict[UserId, _Turn] = {}
+        self._forgets = self._forgets_dropped = 0
+        self._forgotten: OrderedDict[UserId, int] = OrderedDict()
 
     @staticmethod
     def key(credentials: str) -> bytes:
@@ -74,8 +78,20 @@ class Logins:
             return None
         return login
 
-    def note(self, key: bytes, login: Login) -> None:
-        """Remember a log-in that was just looked up."""
+    def moment(self) -> int:
+        """Mark the beginning of a look-up, for ``note``."""
+        return self._forgets
+
+    def note(self, key: bytes, login: Login, *, since: int | None = None) -> None:
+        """Remember a log-in that was just looked up.
+
+        Nothing is remembered if the person was forgotten after ``since``: the look-up may have
+        read what was true before.
+        """
+        if since is not None and since < max(
+            self._forgotten.get(login.user.id, 0), self._forgets_dropped
+        ):
+            return
         self._drop(key)
         if len(self._entries) >= self._max_entries:
             self._drop(next(iter(self._entries)))
@@ -101,6 +117,11 @@ class Logins:
 
     def forget(self, user_id: UserId) -> None:
         """Drop everything about a person: the next request looks them up."""
+        self._forgets += 1
+        self._forgotten[user_id] = self._forgets
+        self._forgotten.move_to_end(user_id)
+        if len(self._forgotten) > MAX_FORGOTTEN:
+            _, self._forgets_dropped = self._forgotten.popitem(last=False)
         for key in tuple(self._keys.get(user_id, ())):
             self._drop(key)
 

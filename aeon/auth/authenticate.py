@@ -71,10 +71,11 @@ async def _by_init_data(services: Services, raw: str) -> Principal:
         async with services.logins.turn(data.user.id):
             login = services.logins.get(key)
             if login is None:
+                since = services.logins.moment()
                 user = await _log_in(services, data)
                 until = data.auth_date + services.settings.init_data_max_age_seconds
                 login = Login(user, until)
-                services.logins.note(key, login)
+                services.logins.note(key, login, since=since)
     elif now > login.expires_at:
         raise AuthError("init_data_expired")
     services.counts.login(Method.INIT_DATA, outcome)
@@ -87,6 +88,7 @@ async def _by_token(services: Services, token: str) -> Principal:
     login = services.logins.get(key)
     outcome = OK if login is None else REMEMBERED
     if login is None:
+        since = services.logins.moment()
         async with services.database.connection() as conn:
             session = await sessions.get_active(conn, claims.session_id)
             if session is None or session.user_id != claims.user_id:
@@ -96,7 +98,7 @@ async def _by_token(services: Services, token: str) -> Principal:
         if user is None:
             raise AuthError("token_invalid")
         login = Login(with_admin(services.settings, user), claims.expires_at, claims.session_id)
-        services.logins.note(key, login)
+        services.logins.note(key, login, since=since)
     services.counts.login(Method.TOKEN, outcome)
     return Principal(login.user, Method.TOKEN, login.session_id)
 

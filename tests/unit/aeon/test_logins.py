@@ -48,6 +48,33 @@ def test_a_person_is_forgotten_with_all_their_credentials(clock: Clock) -> None:
     assert [logins.get(logins.key(name)) for name in "abc"] == [None, None, other]
 
 
+def test_what_was_read_before_a_person_was_forgotten_is_not_kept(clock: Clock) -> None:
+    logins = Logins(clock=clock)
+    key, since = logins.key("token"), logins.moment()
+    logins.forget(UserId(8))
+    logins.note(key, LOGIN, since=since)
+    assert logins.get(key) is LOGIN
+
+    since = logins.moment()
+    logins.forget(UserId(7))
+    logins.note(key, LOGIN, since=since)
+    assert logins.get(key) is None
+    logins.note(key, LOGIN, since=logins.moment())
+    assert logins.get(key) is LOGIN
+
+
+def test_long_ago_forgotten_people_do_not_pile_up(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aeon.logins.MAX_FORGOTTEN", 2)
+    logins = Logins(clock=clock)
+    key, since = logins.key("token"), logins.moment()
+    for user_id in (7, 8, 9):
+        logins.forget(UserId(user_id))
+    logins.note(key, LOGIN, since=since)
+    assert logins.get(key) is None
+
+
 def test_memory_is_bounded_and_the_oldest_go_first(clock: Clock) -> None:
     logins = Logins(max_entries=3, clock=clock)
     for number in range(100):
