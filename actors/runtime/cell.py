@@ -221,6 +221,7 @@ class Cell:
     def end_incarnation(self) -> None:
         """Void whatever belongs to the instance; the mailbox and the counters stay."""
         self.actor = None
+        self.cut = None
         self.wants_reload = self.wants_restart = False
         self.generation += 1
         if self._ties is not None:

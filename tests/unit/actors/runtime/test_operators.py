@@ -477,6 +477,8 @@ async def test_a_sleeping_actor_holds_no_scope(autojump_clock: MockClock) -> Non
     system = ActorSystem(clock=trio.current_time)
     async with system:
         await crowd(system, 1)
+        system.ref("crowd", 0).tell("once more")
+        await wait_all_tasks_blocked()
         cell = system._registries["crowd"].find(0)
         assert isinstance(cell, Cell)
         assert cell.cut is None
