@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import Final
 
 import structlog
@@ -24,10 +25,13 @@ OWN_PACKAGES: Final = ("aeon", "actors", "storage")
 """They follow LOG_LEVEL; libraries are heard from WARNING on."""
 
 
-def configure_logging(settings: Settings, *, level: int | None = None) -> None:
+def configure_logging(
+    settings: Settings, *, level: int | None = None, worker: int | None = None
+) -> None:
     """Set up logging for the process, libraries included.
 
-    ``LOG_FORMAT``: ``json``, ``console``, or ``auto`` (console on a terminal, else JSON).
+    ``LOG_FORMAT``: ``json``, ``console``, or ``auto`` (console on a terminal, else JSON). Several
+    workers write to the same place: every line of one says its number.
     """
     if level is None:
         level = logging.getLevelNamesMapping()[settings.log_level]
@@ -36,6 +40,8 @@ def configure_logging(settings: Settings, *, level: int | None = None) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if worker is not None:
+        shared.append(partial(_add_worker, worker))
     if _wants_console(settings):
         renderer: list[structlog.typing.Processor] = [
             structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -79,6 +85,13 @@ def _add_request_id(
     found = request_ids.current() or current_trace_id()
     if found is not None:
         event.setdefault("request_id", found)
+    return event
+
+
+def _add_worker(
+    worker: int, _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    event.setdefault("worker", worker)
     return event
 
 

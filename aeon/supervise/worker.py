@@ -12,7 +12,6 @@ import threading
 from contextlib import suppress
 from typing import Final
 
-import structlog
 import trio
 
 from aeon.cli.faults import teach
@@ -34,9 +33,7 @@ def main() -> None:
         settings = load_settings(host=orders.host, port=orders.port, is_serving=True)
         if orders.metrics is not None:
             settings = settings.model_copy(update={"metrics_bind": f"fd://{orders.metrics}"})
-        configure_logging(settings)
-        # Every line of the log says whose it is; tasks and threads inherit it.
-        structlog.contextvars.bind_contextvars(worker=orders.number)
+        configure_logging(settings, worker=orders.number)
         ending = trio.run(_serve, settings, orders, strict_exception_groups=True)
     raise SystemExit(ending.exit_status)
 

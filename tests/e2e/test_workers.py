@@ -93,6 +93,8 @@ async def test_workers_share_the_connections_and_outlive_each_other(workers: Wor
     assert reason.code == 1012
     assert await workers.ended(within_seconds=27) == 0
     assert not [pid for pid in pids if is_alive(pid)]
+    # The log says who wrote each line; the supervisor's have no number.
+    assert {one.get("worker") for one in workers.events("stopping")} == {None, 1, 2}
 
 
 async def _check_that_each_shows_its_figures(workers: Workers) -> None:
