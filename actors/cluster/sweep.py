@@ -145,8 +145,9 @@ class Sweep:
     async def _pause(self) -> None:
         """Wait for the next round; losing the bus shortens the wait within a second."""
         waited = 0.0
-        while not self._hurry.is_set() and not self._audience.has_lost_track:
-            patience = self._times.connected if self._is_connected() else self._times.away
+        while not self._hurry.is_set():
+            is_told = self._is_connected() and not self._audience.has_lost_track
+            patience = self._times.connected if is_told else self._times.away
             if waited >= patience:
                 return
             step = min(self._times.away, patience - waited)

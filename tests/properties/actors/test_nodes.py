@@ -31,7 +31,7 @@ from tests.helpers.cluster_world import Node, SharedLog, node_on, receivers_of
 from tests.helpers.commands import add, create, remove, send
 from tests.helpers.memory_bus import Network
 
-EXAMPLES = int(os.environ.get("AEON_NODES_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("AEON_NODES_EXAMPLES", "15"))
 PEOPLE = (1, 2, 3, 4)
 CHATS = (10, 11)
 STEPS = 40
