@@ -14,7 +14,7 @@ from actors.services import Writing
 from actors.system import CHAT, USER
 from actors.user.ports import UserMessage
 from actors.user.presence import Presence
-from aeon.admin.rates import RateMeter
+from aeon.admin.rates import RateMeter, RecentQuantiles
 from aeon.admin.stream import Streams
 from aeon.admin.trail import AuditTrail
 from aeon.config import Settings
@@ -76,7 +76,9 @@ class Services:
     streams: Streams = field(default_factory=Streams)
     """Open streams of the operators' overview."""
     rates: RateMeter = field(default_factory=RateMeter)
-    """Rates of commands and deliveries, for operators."""
+    """Rates of messages and deliveries, for operators."""
+    commit_times: RecentQuantiles = field(default_factory=RecentQuantiles)
+    """How long commits took lately, for operators."""
     loop_lag: LoopLag = field(default_factory=LoopLag)
     """Sampled while the node serves."""
     now: Callable[[], datetime] = _utc_now

@@ -36,6 +36,7 @@ from aeon.admin.queries import SessionQuery
 from aeon.services import Services
 from aeon.version import VERSION
 from storage.ids import UserId
+from storage.writer_counts import WriterStatistics
 
 SLICE: Final = 500
 """Connections looked at before other tasks get their turn."""
@@ -51,7 +52,7 @@ async def describe_system(services: Services) -> SystemAnswer:
     listening, lag = services.lifecycle.listening, services.loop_lag.statistics()
     counts = {"deliveries": fanout.deliveries}
     if writer is not None:
-        counts["commands"] = writer.commands
+        counts["messages"] = writer.events["message_sent"]
     rates = services.rates.read(counts, uptime_seconds=snapshot.uptime_seconds)
     bus = services.bus
     return SystemAnswer(
@@ -68,7 +69,7 @@ async def describe_system(services: Services) -> SystemAnswer:
             "timers": snapshot.timers,
         },
         database=figures_of(services.database.statistics()),
-        writer=None if writer is None else figures_of(writer),
+        writer=None if writer is None else _writer(services, writer),
         fanout=figures_of(fanout),
         outboxes=await _outboxes(services),
         bus=None if bus is None else {"node_id": bus.node_id, **figures_of(bus.statistics())},
@@ -81,10 +82,15 @@ async def describe_system(services: Services) -> SystemAnswer:
             lag_max_seconds=lag.lag_max_seconds,
         ),
         rates=Rates(
-            messages_per_second=rates.get("commands"),
+            messages_per_second=rates.get("messages"),
             deliveries_per_second=rates.get("deliveries"),
         ),
     )
+
+
+def _writer(services: Services, writer: WriterStatistics) -> dict[str, Figure]:
+    p50, p99 = services.commit_times.read(writer.commit_seconds, (0.5, 0.99))
+    return {**figures_of(writer), "commit_p50_seconds": p50, "commit_p99_seconds": p99}
 
 
 async def draw_tree(services: Services) -> Tree:

@@ -130,7 +130,7 @@ def _figures(system: Json, trend: Trend) -> list[Text]:
     database, loop, bus = _part(system, "database"), _part(system, "event_loop"), system.get("bus")
     connection = "off" if not bus else "up" if bus.get("is_connected") else "lost"
     pairs = [
-        ("writer", f"commit {duration(writer.get('last_commit_seconds'))},"
+        ("writer", f"commit p99 {duration(writer.get('commit_p99_seconds'))},"
                    f" {count(writer.get('queued_commands'))} wait"),
         ("pool", f"{count(database.get('in_use'))}/{count(database.get('size'))} in use,"
                  f" {count(database.get('waiting'))} wait"),

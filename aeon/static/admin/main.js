@@ -67,7 +67,7 @@ function onEvent(name, data) {
   state.history.push({
     messages: rates?.messages_per_second,
     deliveries: rates?.deliveries_per_second,
-    commit: writer?.last_commit_seconds,
+    commit: writer?.commit_p99_seconds ?? 0,
     lag: loop?.lag_p99_seconds,
   });
   state.history.splice(0, Math.max(0, state.history.length - POINTS));

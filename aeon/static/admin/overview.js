@@ -33,8 +33,9 @@ function tiles(system, history) {
       trend("messages", "messages a second")),
     tile("Deliveries a second", rate(rates?.deliveries_per_second),
       trend("deliveries", "deliveries a second")),
-    tile("Commit", duration(writer?.last_commit_seconds), trend("commit", "commit latency"),
-      writer && `${count(writer.queued_commands)} commands wait`),
+    tile("Commit, p99", duration(writer?.commit_p99_seconds), trend("commit", "commit latency"),
+      writer && `p50 ${duration(writer.commit_p50_seconds)}; ${
+        count(writer.queued_commands)} commands wait`),
     tile("Event loop lag, p99", duration(loop?.lag_p99_seconds), trend("lag", "event loop lag"),
       loop && `longest ${duration(loop.lag_max_seconds)}`),
     tile("Connected", count(fanout?.sessions), null,

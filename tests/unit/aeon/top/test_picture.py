@@ -78,7 +78,7 @@ def test_a_full_screen_holds_the_picture_and_the_footer() -> None:
 
 def test_figures_that_a_server_does_not_have_are_dashes() -> None:
     text = text_of(figures())
-    assert "commit -, - wait" in text
+    assert "commit p99 -, - wait" in text
     assert "None" not in text
 
 
