@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from aeon.load.endpoint import find
-from aeon.load.faults import ServerGone
+from aeon.load.faults import LoadFault, ServerGone
 from aeon.top.keyboard import keys, single_keys
 from aeon.top.options import Options, Sort
 from aeon.top.picture import Trend, draw, footer, lines_around
@@ -48,8 +48,19 @@ def _is_interactive(console: Console) -> bool:
 async def _show_once(options: Options, source: Source, console: Console) -> None:
     limit = MAX_ROWS if options.is_json else _ROWS_ONCE
     figures = await source.look(sort=options.sort, kind=options.kind, limit=limit)
+    try:
+        _print(options, figures, console)
+    except BrokenPipeError:
+        raise  # the reader has seen enough; the command line knows what to do
+    except OSError as error:
+        raise LoadFault(f"the output can not be written: {error.strerror}") from None
+
+
+def _print(options: Options, figures: Figures, console: Console) -> None:
     if options.is_json:
-        sys.stdout.buffer.write(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2) + b"\n")
+        document = orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2)
+        sys.stdout.buffer.write(document + b"\n")
+        sys.stdout.flush()
         return
     trend = Trend()
     trend.add(figures)

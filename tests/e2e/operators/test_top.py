@@ -197,3 +197,18 @@ async def test_a_stranger_is_told_so(server: Server, tmp_path: Path) -> None:
     assert (status, shown) == (1, "")
     assert "does not accept this admin token" in said
     assert "a-token-that-is-wrong" not in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+async def test_a_full_disk_is_a_sentence(server: Server, tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full, trio.fail_after(DEADLINE_SECONDS):
+        done = await trio.run_process(
+            command("--json", "--url", server.url),
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            cwd=tmp_path,
+        )
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert done.stderr.startswith(b"aeon top: the output can not be written")
