@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -53,7 +54,15 @@ async def _show_once(options: Options, source: Source, console: Console) -> None
     except BrokenPipeError:
         raise  # the reader has seen enough; the command line knows what to do
     except OSError as error:
+        _forget_output()
         raise LoadFault(f"the output can not be written: {error.strerror}") from None
+
+
+def _forget_output() -> None:
+    """Let what is still buffered go nowhere: it would fail once more at the interpreter's end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _print(options: Options, figures: Figures, console: Console) -> None:
