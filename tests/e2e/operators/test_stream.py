@@ -10,6 +10,7 @@ import orjson
 import trio
 from pydantic import SecretStr
 
+from actors.runtime import Address
 from aeon.admin import stream as stream_module
 from aeon.admin.models import Overview
 from aeon.config import Settings
@@ -56,6 +57,12 @@ async def following(server: Server) -> AsyncIterator[tuple[Follower, str]]:
         follower = Follower(stream)
         with trio.fail_after(20):
             yield follower, (await follower.until(b"\r\n\r\n")).decode().lower()
+
+
+async def until_busy(services: Services, chat_id: int, *, busy: bool = True) -> None:
+    with trio.fail_after(5):
+        while (services.system.describe(Address("chat", chat_id)).state == "busy") is not busy:
+            await trio.lowlevel.checkpoint()
 
 
 async def none_open(services: Services) -> None:
@@ -151,20 +158,29 @@ async def look_while_away(
     ):
         admin, token = Rest(http, raw, ADMIN_ID), HEADERS
         await admin.get("/api/v1/admin/system")
+        chat_id = await admin.create_group()
         await services.audit.flush(5)
         proxied.flowing = trio.Event()
+        async with trio.open_nursery() as nursery:
+            body = {"chat_id": chat_id, "text": "held up by the database"}
+            nursery.start_soon(lambda: admin.request("POST", "/api/v1/messages/", json=body))
+            await until_busy(services, chat_id)
+            path = f"/api/v1/admin/actors/chat/{chat_id}/restart"
+            assert (await http.post(path, headers=token)).status_code == 200
+            await until_busy(services, chat_id, busy=False)
+            nursery.cancel_scope.cancel()
         with trio.fail_after(10):
             for path in ("system", "actors", "tree", "dead-letters", "sessions"):
                 for headers in (admin.headers, token):
                     answer = await http.get(f"/api/v1/admin/{path}", headers=headers)
                     assert answer.status_code == 200, (path, answer.text)
             answer = await http.post("/api/v1/admin/actors/chat/1/stop", headers=token)
-            assert answer.status_code == 404
+            assert answer.status_code == 200
             trail = (await http.get("/api/v1/admin/audit", headers=token)).json()
             assert trail["is_complete"] is False
             assert trail["entries"][0]["action"] == "stop_actor"
             await follower.next_overview()
-            assert services.audit.statistics().waiting >= 10
+            assert services.audit.statistics().waiting >= 11
         proxied.flowing.set()
         assert await services.audit.flush(20)
         trail = (await http.get("/api/v1/admin/audit", headers=token)).json()
