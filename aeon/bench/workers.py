@@ -37,9 +37,11 @@ from aeon.load.server_figures import cpu_of_tree
 from aeon.load.stage import Stage
 
 CROWD: Final = [sys.executable, "-m", "aeon.bench.crowd"]
-CHATS: Final = 2
-TALKERS_PER_CHAT: Final = 3
-WINDOW: Final = 2
+CHATS: Final = 6
+"""Each has one who talks, a message at a time: so that nothing is joined that comes apart when the
+work is divided, and somebody is handed to while another waits for a commit."""
+TALKERS_PER_CHAT: Final = 1
+WINDOW: Final = 1
 WARM_UP_SECONDS: Final = 2.0
 WANTED_RATIO: Final = 1.5
 _DATABASE: Final = {"postgres"}
