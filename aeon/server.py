@@ -67,6 +67,8 @@ class ServerStatistics:
     """Closed unserved: more came than could even be refused in words."""
     websockets_opened: int
     heartbeats_missed: int
+    timeouts: int
+    """Peers that were too slow with a TLS handshake, a request's head or its body."""
     faults: int
     """Connections that ended by an error of the peer's protocol or of ours."""
 
@@ -153,6 +155,7 @@ class Server:
         self._emptied = trio.Event()
         self._refusing = 0
         self._accepted = self._refused = self._dropped = self._opened = self._faults = 0
+        self._timeouts = 0
 
     async def run(
         self, wait_shutdown: Callable[[], Awaitable[None]], task_status: trio.TaskStatus[Listening]
@@ -196,6 +199,7 @@ class Server:
             dropped=self._dropped,
             websockets_opened=self._opened,
             heartbeats_missed=self._heartbeat.dropped,
+            timeouts=self._timeouts,
             faults=self._faults,
         )
 
@@ -209,6 +213,10 @@ class Server:
         """Forget it."""
         self._websockets.discard(websocket)
         self._heartbeat.remove(websocket)
+
+    def connection_timed_out(self) -> None:
+        """Count it."""
+        self._timeouts += 1
 
     def connection_failed(self, error: BaseException) -> None:
         """Note an error that ended one connection; the first of them are logged."""

@@ -15,6 +15,8 @@ from storage.events import DurableEvent
 COMMIT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 BATCH_COMMANDS: Final = tuple(2**power for power in range(11))
 _OUTCOMES: Final = (*(kind for kind in get_args(Outcome) if kind is not Rejected), *RejectReason)
+_WRITTEN: Final = (Committed, CursorMoved)
+"""Outcomes that changed rows."""
 _WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -82,19 +84,14 @@ class WriterCounts:
         self.commands += len(outcomes)
         self.last_commit_seconds = seconds
         self._commit_seconds.observe(seconds)
-        wrote = False
-        for outcome in outcomes:
-            if isinstance(outcome, Rejected):
-                self._outcomes[outcome.reason] += 1
-                continue
-            self._outcomes[type(outcome)] += 1
-            if isinstance(outcome, Committed):
-                wrote = True
-                for event in outcome.events:
-                    self._events[type(event)] += 1
-            elif isinstance(outcome, CursorMoved):
-                wrote = True
-        self.commits += wrote
+        self._outcomes.update(map(type, outcomes))
+        self._events.update(
+            [type(event) for one in outcomes if type(one) is Committed for event in one.events]
+        )
+        refusals = [one.reason for one in outcomes if type(one) is Rejected]
+        if refusals:
+            self._outcomes.update(refusals)
+        self.commits += any(isinstance(one, _WRITTEN) for one in outcomes)
 
     def snapshot(self, *, queued: int, in_flight: int, lanes: int) -> WriterStatistics:
         """Give the counts, with what the writer has in its hands."""

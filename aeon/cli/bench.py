@@ -12,7 +12,16 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-NAMES: Final = ("actors", "storage", "fanout", "connections", "media", "workers", "nodes")
+NAMES: Final = (
+    "actors",
+    "storage",
+    "fanout",
+    "connections",
+    "media",
+    "workers",
+    "nodes",
+    "observability",
+)
 """Modules of ``aeon.bench`` with a ``command``."""
 
 

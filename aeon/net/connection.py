@@ -74,6 +74,10 @@ class Owner(Protocol):
         """Note an error that ended one connection."""
         ...
 
+    def connection_timed_out(self) -> None:
+        """Count a peer that was too slow with its handshake, a request's head or a body."""
+        ...
+
 
 class Connection:
     """One TCP connection, from its acceptance to its end."""
@@ -173,8 +177,12 @@ class Connection:
         stream = trio.SSLStream(
             self._socket_stream, self._owner.ssl_context, server_side=True, https_compatible=True
         )
-        with trio.fail_after(self.limits.tls_handshake_seconds):
-            await stream.do_handshake()
+        try:
+            with trio.fail_after(self.limits.tls_handshake_seconds):
+                await stream.do_handshake()
+        except trio.TooSlowError:
+            self._owner.connection_timed_out()
+            raise
         self._stream = stream
 
     async def _serve(self, nursery: trio.Nursery) -> None:
@@ -195,6 +203,8 @@ class Connection:
             self._set_deadline()
             await self._protocol.initiate()
             await self._read()
+        if self._is_overdue():
+            self._owner.connection_timed_out()
         with trio.move_on_after(self.limits.app_grace_seconds):
             await self._protocol.handle(Closed())
         if not self._is_closing:
@@ -281,6 +291,15 @@ class Connection:
     def _set_deadline(self) -> None:
         """Say until when the next bytes have to come, given what is due from the peer."""
         self._reading.deadline = min(self._hang_up_at, self._due())
+
+    def _is_overdue(self) -> bool:
+        """Reading ended because the peer owed a head or a body; an idle end owes nothing."""
+        deadline = self._reading.deadline
+        if self._is_closing or deadline >= self._hang_up_at or trio.current_time() < deadline:
+            return False
+        return self._head_since is not None or (
+            isinstance(self._protocol, Http1) and self._protocol.awaits_body
+        )
 
     def _due(self) -> float:
         protocol, limits = self._protocol, self.limits

@@ -38,6 +38,7 @@ async def test_slow_head_is_given_up_however_it_trickles(server: Running) -> Non
         with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
             await trickle(client.stream, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1000)
         assert trio.current_time() - started < 2
+    assert server.listening.statistics().timeouts == 1
 
 
 async def test_slow_body_is_given_up_however_it_trickles(server: Running) -> None:
@@ -45,6 +46,7 @@ async def test_slow_body_is_given_up_however_it_trickles(server: Running) -> Non
         await client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n")
         with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
             await trickle(client.stream, b"x" * 100_000)
+    assert server.listening.statistics().timeouts == 1
 
 
 async def trickle(stream: trio.SocketStream, data: bytes) -> None:
@@ -63,6 +65,7 @@ async def test_idle_connection_is_closed_after_keep_alive(server: Running) -> No
         started = trio.current_time()
         assert await client.end() == b""
         assert 0.2 < trio.current_time() - started < 1.5
+    assert server.listening.statistics().timeouts == 0
 
 
 @pytest.mark.parametrize(
@@ -80,6 +83,7 @@ async def test_handler_slower_than_every_deadline_is_left_in_peace(server: Runni
         await client.send(get("/slow/1.0") + get("/slow/0.1"))
         assert await client.response() == (200, b"slept")
         assert await client.response() == (200, b"slept")
+    assert server.listening.statistics().timeouts == 0
 
 
 async def test_pipelined_flood_is_answered_in_order(server: Running) -> None:
