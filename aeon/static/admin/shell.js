@@ -86,9 +86,11 @@ function stuck(rows, route) {
     more > 0 && h("a", { href: "#/actors?sort=current" }, `and ${more} more`));
 }
 
-// Several nodes may answer at one address, and each knows its own actors only.
-function elsewhere({ data, overview }) {
-  if (!data?.node || !overview || data.node === overview.system.node) return null;
+// Several nodes may answer at one address, and each knows its own actors only; the audit trail is
+// of all of them.
+function elsewhere({ data, overview, route }) {
+  if (!data?.node || !overview || route.view === "audit") return null;
+  if (data.node === overview.system.node) return null;
   return notice("note", `What follows is of node ${data.node}: several answer at this address.`);
 }
 
