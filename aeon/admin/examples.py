@@ -148,6 +148,7 @@ AUDIT: Final[Json] = {
             "target": "chat/12",
             "outcome": "ok",
             "request_id": "9f86d081884c7d65",
+            "repeats": 0,
         }
     ],
 }

@@ -43,7 +43,7 @@ async def _read(services: Services, limit: int) -> list[AuditRow] | None:
 def _stored(record: AuditRecord) -> AuditRow:
     data = record.data or {}
     who = "token" if record.actor_id is None else f"user:{record.actor_id}"
-    request_id = data.get("request_id")
+    request_id, repeats = data.get("request_id"), data.get("repeats")
     return AuditRow(
         at=record.at,
         who=str(data.get("who", who)),
@@ -51,6 +51,7 @@ def _stored(record: AuditRecord) -> AuditRow:
         target=record.target,
         outcome=str(data.get("outcome", "ok")),
         request_id=request_id if isinstance(request_id, str) else None,
+        repeats=repeats if isinstance(repeats, int) else 0,
     )
 
 
@@ -62,4 +63,5 @@ def _remembered(use: Use) -> AuditRow:
         target=use.target,
         outcome=use.outcome,
         request_id=use.request_id,
+        repeats=use.repeats,
     )

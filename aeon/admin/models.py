@@ -228,6 +228,10 @@ class AuditRow(Output):
     target: str | None
     outcome: Annotated[str, Field(description="`ok`, or the code of the refusal")]
     request_id: str | None
+    repeats: Annotated[
+        int,
+        Field(ge=0, description="Readings like this one since it was noted last, within a minute"),
+    ]
 
 
 class AuditAnswer(Output):

@@ -5,15 +5,17 @@ Rules of this file:
 - Noting never waits and never fails: operators look when things are broken. While the database
   is away, entries wait, bounded; what finds no room is in the log all the same, and counted.
 - A page and `aeon top` ask the same every few seconds; the same reading by the same operator is
-  noted once a minute, or what they did would drown in what they looked at.
+  noted once a minute, with how often it was repeated before, or what they did would drown in what
+  they looked at. The log has the repetitions at DEBUG.
 - Ids, kinds and codes only, never credentials or what an operator typed into a search.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -56,6 +58,8 @@ class Use:
     request_id: str | None
     is_reading: bool = False
     """An operator looked, and changed nothing."""
+    repeats: int = 0
+    """How often it was repeated, and not noted, since it was noted last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +90,13 @@ class AuditTrail:
         self._settled = trio.Event()
         self._closing = trio.Event()
         self._noted = self._repeated = self._stored = self._lost = self._failures = 0
-        self._readings: dict[tuple[str | None, ...], datetime] = {}
+        self._readings: dict[tuple[str | None, ...], tuple[datetime, int]] = {}
 
     def note(self, use: Use) -> None:
         """Write down a request. Atomic."""
-        if use.is_reading and self._is_repeated(use):
-            self._repeated += 1
-            return
-        _log.info(
+        repeats = self._repeats_before(use) if use.is_reading else 0
+        _log.log(
+            logging.DEBUG if repeats is None else logging.INFO,
             "operator_request",
             who=use.who,
             action=use.action,
@@ -101,6 +104,10 @@ class AuditTrail:
             outcome=use.outcome,
             request_id=use.request_id,
         )
+        if repeats is None:
+            self._repeated += 1
+            return
+        use = replace(use, repeats=repeats)
         self._noted += 1
         self._recent.append(use)
         if len(self._waiting) >= MAX_WAITING:
@@ -109,15 +116,17 @@ class AuditTrail:
         self._waiting.append(use)
         self._wake.set()
 
-    def _is_repeated(self, use: Use) -> bool:
+    def _repeats_before(self, use: Use) -> int | None:
+        """How often this reading was repeated since it was noted; None: it is one of these."""
         reading = (use.who, use.action, use.target, use.outcome)
-        before = self._readings.get(reading)
-        if before is not None and use.at - before < REPEAT:
-            return True
+        noted_at, repeats = self._readings.get(reading, (None, 0))
+        if noted_at is not None and use.at - noted_at < REPEAT:
+            self._readings[reading] = noted_at, repeats + 1
+            return None
         if len(self._readings) >= _MAX_READINGS:
             self._readings.clear()
-        self._readings[reading] = use.at
-        return False
+        self._readings[reading] = use.at, 0
+        return repeats
 
     def recent(self) -> Sequence[Use]:
         """What this node noted last, newest first."""
@@ -216,7 +225,12 @@ def _entry(use: Use) -> NewAuditEntry:
         actor_id=use.user_id,
         action=use.action,
         target=use.target,
-        data={"who": use.who, "outcome": use.outcome, "request_id": use.request_id},
+        data={
+            "who": use.who,
+            "outcome": use.outcome,
+            "request_id": use.request_id,
+            "repeats": use.repeats,
+        },
     )
 
 

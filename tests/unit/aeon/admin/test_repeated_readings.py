@@ -20,6 +20,7 @@ def test_the_same_reading_is_noted_once_a_minute() -> None:
     counts = trail.statistics()
     assert (counts.noted, counts.repeated) == (3, 58)
     assert [use.at - NOON for use in reversed(trail.recent())] == [0 * REPEAT, REPEAT, 2 * REPEAT]
+    assert [use.repeats for use in reversed(trail.recent())] == [0, 29, 29]
 
 
 def test_another_reader_target_or_outcome_and_every_deed_is_noted() -> None:
