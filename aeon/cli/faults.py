@@ -34,7 +34,8 @@ def teach() -> Iterator[None]:
         expected, bugs = group.split(_is_bind_fault)
         if bugs is not None or expected is None:
             raise
-        _say(f"can not listen there (HOST and PORT, --host and --port): {next(leaves(expected))}")
+        where = "HOST and PORT, --host and --port; METRICS_BIND if it is set"
+        _say(f"can not listen there ({where}): {next(leaves(expected))}")
         raise typer.Exit(2) from None
 
 
