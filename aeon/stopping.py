@@ -44,14 +44,15 @@ async def stopping(
     """Set ``stop`` at the first signal.
 
     The block is cancelled at the second signal, or when ``within_seconds`` have passed since
-    ``stop`` was set by whomever.
+    ``stop`` was set by whomever; 0: at once, which is no fault.
     """
     ending = Ending()
     async with trio.open_nursery() as nursery:
 
         def cut_short(reason: str) -> None:
             ending.was_cut_short = True
-            _log.warning("stopping_cut_short", reason=reason)
+            if within_seconds > 0:
+                _log.warning("stopping_cut_short", reason=reason)
             nursery.cancel_scope.cancel(reason=reason)
 
         async def watch_the_clock() -> None:

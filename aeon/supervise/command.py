@@ -14,6 +14,7 @@ import trio
 from aeon.binding import server_config
 from aeon.config import Settings
 from aeon.observe import configure_logging
+from aeon.stopping import stopping
 from aeon.supervise.notify import Notifier
 from aeon.supervise.supervisor import ExitStatus, Plan, State, Supervisor
 from storage.embedded import EmbeddedPostgres
@@ -75,10 +76,12 @@ def supervise(settings: Settings, announce: Callable[[str], None]) -> int:
 
 
 async def _run(settings: Settings, plan: Plan, on_state: Callable[[State], None]) -> int:
-    async with _database(settings):
+    # While it prepares, a signal just ends it; the supervisor then has its own way.
+    async with stopping(trio.Event(), within_seconds=0.0), _database(settings):
         if status := await _prepare_schema(settings):
             return status
         return await Supervisor(plan, on_state).run()
+    return ExitStatus.DRAINED
 
 
 @asynccontextmanager

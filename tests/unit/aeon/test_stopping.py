@@ -37,3 +37,9 @@ async def test_the_budget_cuts_short(autojump_clock: trio.testing.MockClock) -> 
         await trio.sleep_forever()
     assert ending.was_cut_short
     assert trio.current_time() - told == 25.0
+
+
+async def test_without_a_budget_the_first_signal_ends_the_block() -> None:
+    async with stopping(trio.Event(), within_seconds=0.0):
+        os.kill(os.getpid(), signal.SIGINT)
+        await trio.sleep_forever()
