@@ -79,7 +79,11 @@ _DELETE_OBJECT: Final = Query(
     " AND NOT EXISTS (SELECT FROM media WHERE object_key = %(key)s)"
     " AND NOT EXISTS (SELECT FROM media WHERE thumbnail_key = %(key)s)"
 )
-_KNOWN_OBJECTS: Final = Query("SELECT key FROM objects WHERE key = ANY (CAST(%(keys)s AS text[]))")
+_KNOWN_OBJECTS: Final = Query(
+    "SELECT key FROM objects WHERE key = ANY (CAST(%(keys)s AS text[]))"
+    " AND (EXISTS (SELECT FROM media WHERE media.object_key = objects.key)"
+    "  OR EXISTS (SELECT FROM media WHERE media.thumbnail_key = objects.key))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +219,6 @@ async def delete_object(conn: Connection, key: str) -> bool:
 
 
 async def known_objects(conn: Connection, keys: Sequence[str]) -> frozenset[str]:
-    """Tell which of these contents have a row."""
+    """Tell which of these contents a file refers to."""
     rows = await conn.fetch_all(_KNOWN_OBJECTS, {"keys": f"{{{','.join(keys)}}}"})
     return frozenset(row[0] for row in rows)

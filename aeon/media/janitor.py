@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 import trio
 
+from aeon.media.errors import MediaError
 from aeon.media.limits import MediaLimits
 from aeon.media.staging import StagingArea
 from aeon.media.store import ObjectStore
@@ -90,14 +91,14 @@ class Janitor:
         async for media_id in self._receive:
             try:
                 await self.collect(media_id)
-            except (StorageError, OSError):
+            except (StorageError, MediaError, OSError):
                 _log.exception("media_collection_failed", media_id=media_id)
 
     async def _walk(self) -> None:
         while True:
             try:
                 await self.sweep_page()
-            except (StorageError, OSError):
+            except (StorageError, MediaError, OSError):
                 _log.exception("media_sweep_failed")
             await trio.sleep(self._limits.sweep_seconds)
 
@@ -109,7 +110,10 @@ class Janitor:
         await self._staging.remove_stale(2 * self._limits.upload_lifetime.total_seconds())
 
     async def _sweep_store(self) -> None:
-        """Remove contents without a row, as a restored backup may leave them."""
+        """Remove contents that no file refers to.
+
+        A restored backup may leave them without a row, a store that was away with one.
+        """
         keys = await self._store.keys(self._keys_after, PAGE_ROWS)
         self._keys_after = keys[-1] if len(keys) == PAGE_ROWS else ""
         if not keys:

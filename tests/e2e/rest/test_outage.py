@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 import trio
 
 from aeon.config import Settings
 from aeon.main import open_services, serve_node
-from aeon.observe import configure_logging
+from aeon.observe import OWN_PACKAGES, configure_logging
 from tests.helpers.proxy import PostgresProxy
 from tests.helpers.telegram import BOT_TOKEN, init_data
 
 ANNA = 1001
 FRONT_END = "http://localhost:5173"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """What a test sets up writes to a stream that ends with it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for package in OWN_PACKAGES:
+        logging.getLogger(package).setLevel(logging.NOTSET)
 
 
 def settings_for(url: str, directory: Path, log_format: str) -> Settings:

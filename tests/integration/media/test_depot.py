@@ -11,7 +11,7 @@ import trio.testing
 from aeon.config import Settings
 from aeon.media import previews
 from aeon.media.depot import Depot, open_depot
-from aeon.media.errors import MediaNotFound
+from aeon.media.errors import MediaNotFound, StoreUnavailable
 from storage.database import Database
 from storage.ids import UserId
 from storage.records import MediaRecord
@@ -127,3 +127,31 @@ async def test_an_equal_picture_shares_the_preview(depot: Depot) -> None:
     assert await depot.store.keys() == []
     with pytest.raises(MediaNotFound):
         await depot.find(second.id)
+
+
+async def test_what_a_store_that_was_away_kept_is_collected_later(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last reference goes while nobody can delete it; the depot goes on, and comes back."""
+    record = await take_in(depot, b"deleted while away")
+    found = await depot.find(record.id)
+    assert found.object_key is not None
+    failed = trio.Event()
+
+    async def fail(key: str) -> bool:
+        failed.set()
+        raise StoreUnavailable
+
+    with monkeypatch.context() as away:
+        away.setattr(depot.store, "delete", fail)
+        depot.release(record.id)
+        with trio.fail_after(5):
+            await failed.wait()
+    await trio.testing.wait_all_tasks_blocked(0.01)
+    assert await depot.store.size(found.object_key) is not None
+    kept = await take_in(depot, b"still taken in")
+
+    await depot.janitor.sweep_page()
+
+    assert await depot.store.size(found.object_key) is None
+    assert await stored(depot, kept) == b"still taken in"
