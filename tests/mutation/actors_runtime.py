@@ -31,10 +31,11 @@ COPIED = (
     "tests/unit/actors/__init__.py",
     "tests/unit/actors/runtime",
     "tests/properties/__init__.py",
-    "tests/properties/actors",
+    "tests/properties/actors/__init__.py",
+    "tests/properties/actors/test_runtime_model.py",
 )
 FAULTS = Path(__file__).with_suffix(".toml")
-UNIT, PROPERTIES = "tests/unit/actors/runtime", "tests/properties/actors"
+UNIT, PROPERTIES = "tests/unit/actors/runtime", "tests/properties/actors/test_runtime_model.py"
 PATIENCE_SECONDS = 60
 
 
