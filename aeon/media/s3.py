@@ -12,7 +12,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import obstore
+import structlog
 import trio
 from obstore.exceptions import BaseError
 from obstore.store import S3Store as Client
@@ -42,7 +42,7 @@ _REFUSED: Final = re.compile(r"\b(?:401|403)\b|AccessDenied|InvalidAccessKeyId|S
 _NO_BUCKET: Final = re.compile(r"\b404\b|NoSuchBucket")
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +246,7 @@ def _translating(key: str | None = None) -> Iterator[None]:
 
 
 def _away(error: Exception) -> StoreUnavailable:
-    _log.warning("the object store failed: %s", _first_line(error))
+    _log.warning("object_store_failed", error=_first_line(error))
     return StoreUnavailable()
 
 
