@@ -33,9 +33,10 @@ COPIED = (
     "tests/properties/__init__.py",
     "tests/properties/actors/__init__.py",
     "tests/properties/actors/test_runtime_model.py",
+    "tests/properties/actors/test_runtime_parts.py",
 )
 FAULTS = Path(__file__).with_suffix(".toml")
-UNIT, PROPERTIES = "tests/unit/actors/runtime", "tests/properties/actors/test_runtime_model.py"
+UNIT, PROPERTIES = "tests/unit/actors/runtime", "tests/properties/actors"
 PATIENCE_SECONDS = 60
 
 
