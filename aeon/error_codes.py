@@ -196,7 +196,7 @@ ERRORS: Final[Mapping[str, ErrorKind]] = MappingProxyType(
         "too_far": ErrorKind(
             HTTPStatus.GONE,
             "The log does not reach back that far: load the chat afresh.",
-            socket="in `resync` of `resume`",
+            socket="in `resync` of `resume`; close 4500",
         ),
         # The server
         "overloaded": ErrorKind(

@@ -7,6 +7,8 @@ Rules of this file:
   hand-out of up to ``fanout.SLICE_SESSIONS`` receivers there is no checkpoint.
 - When the outcome of a commit is unknown, the picture in memory is worth nothing: the askers
   are told to try again, and the actor crashes so that it loads afresh.
+- Whatever ends an incarnation between a commit and the end of its hand-out, the next one hands
+  out the rest: with other nodes about from the chat's position, alone from what is noted here.
 - Order and receivers are the feed's (``actors.chat.feed``); what other nodes committed comes to
   it by ``NewsArrived``, through this same mailbox.
 """
@@ -24,6 +26,7 @@ from actors.delivery.frame import Frame
 from actors.runtime import Actor, ActorContext, Delivery
 from storage.commands import AnyCommand, Committed, CursorMoved, Outcome, Rejected, RejectReason
 from storage.errors import CommitUnknown, StorageError
+from storage.events import DurableEvent
 from storage.ids import ChatId, Seq, UserId
 
 _trail = logging.getLogger(__name__)
@@ -41,6 +44,9 @@ class ChatActor(Actor[ChatMessage]):
 
     async def on_start(self) -> None:
         """Load the chat's members; a chat that is not there (yet) is no error."""
+        if self._ports.cluster is not None:
+            # Left by an incarnation that was stopped: it is in the log by now.
+            self._ports.cluster.take(self._chat_id)
         await self._feed.open(start=self._ports.interrupted.get(self._chat_id))
         self._ports.interrupted.pop(self._chat_id, None)
 
@@ -81,26 +87,19 @@ class ChatActor(Actor[ChatMessage]):
     async def _commit(
         self, asked: Sequence[Delivery[ChatMessage]], commands: Sequence[AnyCommand]
     ) -> None:
+        view = self._feed.view
+        handed_out = Seq(0 if view is None else view.last_seq)
+        request_ids = [delivery.trace_id for delivery in asked]
         try:
-            request_ids = [delivery.trace_id for delivery in asked]
-            outcomes = await self._ports.appender.append(commands, request_ids)
-        except CommitUnknown as error:
-            _fail_all(asked, error)
+            outcomes = await self._append(asked, commands, request_ids)
+            events = _events_of(outcomes)
+            await self._feed.hand_out(events)
+        except BaseException:
             if self._ports.cluster is None:
-                view = self._feed.view
-                self._ports.interrupted[self._chat_id] = Seq(0 if view is None else view.last_seq)
+                self._ports.interrupted[self._chat_id] = handed_out
             raise
-        except StorageError as error:
-            # Nothing was written and the picture is still true: no reason to restart.
-            _fail_all(asked, error)
+        if not outcomes:
             return
-        events = [
-            event
-            for outcome in outcomes
-            if isinstance(outcome, Committed)
-            for event in outcome.events
-        ]
-        await self._feed.hand_out(events)
         for delivery, command, outcome in zip(asked, commands, outcomes, strict=True):
             if isinstance(outcome, CursorMoved):
                 await self._tell_own_cursor(command.actor_id, outcome)
@@ -108,6 +107,22 @@ class ChatActor(Actor[ChatMessage]):
         if _trail.isEnabledFor(logging.DEBUG):
             fields = {"chat_id": self._chat_id, "events": len(events), "request_ids": request_ids}
             _trail.debug("commands_answered", extra=fields)
+
+    async def _append(
+        self,
+        asked: Sequence[Delivery[ChatMessage]],
+        commands: Sequence[AnyCommand],
+        request_ids: Sequence[str | None],
+    ) -> Sequence[Outcome]:
+        """Commit; nothing when nothing was written, and the askers were told why."""
+        try:
+            return await self._ports.appender.append(commands, request_ids)
+        except StorageError as error:
+            _fail_all(asked, error)
+            if isinstance(error, CommitUnknown):
+                raise
+            # The picture is still true: no reason to restart.
+            return ()
 
     async def _set_typing(self, delivery: Delivery[ChatMessage], notice: SetTyping) -> None:
         view = self._feed.view
@@ -150,6 +165,12 @@ class ChatActor(Actor[ChatMessage]):
         if self._ports.cluster is not None:
             self._ports.cluster.tell_person(RemotePersonal(self._chat_id, user_id, payload))
         await self._ports.fanout.deliver([user_id], [Frame(payload, self._chat_id)])
+
+
+def _events_of(outcomes: Sequence[Outcome]) -> list[DurableEvent]:
+    return [
+        event for outcome in outcomes if isinstance(outcome, Committed) for event in outcome.events
+    ]
 
 
 def _answer(delivery: Delivery[ChatMessage], outcome: Outcome) -> None:

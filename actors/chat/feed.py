@@ -23,6 +23,7 @@ from actors.chat.ports import ChatPorts
 from actors.chat.view import ChatView
 from actors.cluster.wire import RemoteEvent
 from actors.delivery.frame import Frame
+from actors.delivery.session import CloseReason
 from storage.events import (
     ChatCreated,
     DurableEvent,
@@ -166,11 +167,10 @@ class Feed:
         while view is not None and view.last_seq < until:
             page = await self._ports.log.read_events(self._chat_id, view.last_seq)
             missed = [event for event in page.events if event.seq <= until]
+            if page.too_far:
+                self.view = await self._ports.log.load(self._chat_id)
+                self._part_with_the_past()
             if not missed:
-                # The log no longer reaches back (retention): take today's picture.
-                view = self.view = await self._ports.log.load(self._chat_id)
-                if view is not None:
-                    self._reached(view.last_seq)
                 return
             outgoing: list[_Outgoing] = []
             for event in missed:
@@ -185,7 +185,7 @@ class Feed:
         while after < view.last_seq:
             page = await self._ports.log.read_events(self._chat_id, after)
             if not page.events:
-                self._reached(view.last_seq)
+                self._part_with_the_past()
                 return view
             changes += (
                 event
@@ -195,6 +195,21 @@ class Feed:
             after = page.events[-1].seq
         view.rewind(start, changes)
         return view
+
+    def _part_with_the_past(self) -> None:
+        """The log no longer reaches back (retention): today's picture it is.
+
+        Whoever is here has missed something that can not be told any more. Their connections
+        end; resuming, they are told to load this chat afresh.
+        """
+        user_ids = set(self.view.receivers if self.view is not None else ())
+        if self._cluster is not None:
+            user_ids.update(self._cluster.audience.followers(self._chat_id))
+        for user_id in user_ids:
+            for session in self._ports.fanout.sessions_of(user_id):
+                session.end(CloseReason.MISSED_EVENTS)
+        if self.view is not None:
+            self._reached(self.view.last_seq)
 
     def _apply(self, event: DurableEvent, *, is_replayed: bool = False) -> frozenset[UserId]:
         """Fold an event in and tell who receives it: members after it, and whom it removed."""

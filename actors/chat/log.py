@@ -38,7 +38,7 @@ class DatabaseChatLog:
         """Read one page of the log."""
         async with self._database.connection() as conn:
             page = await event_log.read_events(conn, chat_id, after, PAGE_EVENTS)
-        return EventPage(events=page.events, has_more=page.has_more)
+        return EventPage(events=page.events, has_more=page.has_more, too_far=page.too_far)
 
     async def entries(
         self, chat_id: ChatId, user_ids: Collection[UserId]

@@ -21,6 +21,8 @@ class EventPage:
 
     events: tuple[DurableEvent, ...]
     has_more: bool
+    too_far: bool = False
+    """The log no longer reaches back to there (retention); there are no events then."""
 
 
 class ChatLog(Protocol):
@@ -97,7 +99,8 @@ class ChatPorts:
     cluster: Cluster | None = None
     """None: this is the only node."""
     interrupted: dict[ChatId, Seq] = field(default_factory=dict)
-    """How far chats were handed out whose actor crashed over a commit of unknown outcome."""
+    """How far chats were handed out whose actor ended between a commit and its hand-out. Alone
+    only: with other nodes about the audience knows it."""
 
 
 @dataclass(frozen=True, slots=True)

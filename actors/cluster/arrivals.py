@@ -37,6 +37,8 @@ class Positions(Protocol):
 @dataclass(slots=True)
 class _Waiting:
     user_id: UserId
+    is_wanted: bool = True
+    """Until whoever asked has gone on, or was cut off and will never count them out."""
     is_over: trio.Event = field(default_factory=trio.Event)
     error: StorageError | None = None
 
@@ -66,7 +68,8 @@ class Arrivals:
         """Look up somebody's chats; when it returns, nothing newer of them passes unnoticed.
 
         Raises:
-            StorageError: they can not be looked up; the person must not be attached.
+            StorageError: they can not be looked up; the person must not be attached, and is to
+                be counted out: they may have been told of as joining meanwhile.
         """
         waiting = _Waiting(user_id)
         self._audience.expect(user_id)
@@ -75,6 +78,7 @@ class Arrivals:
             self._wake.set()
             await waiting.is_over.wait()
         finally:
+            waiting.is_wanted = False
             self._audience.unexpect(user_id)
         if waiting.error is not None:
             # Raised by each who waited: a copy of its own for each traceback.
@@ -112,6 +116,8 @@ class Arrivals:
                 waiting.is_over.set()
             return
         for waiting in together:
+            if not waiting.is_wanted:
+                continue
             chats = found.get(waiting.user_id, ())
             for chat_id, seq in self._audience.enter(waiting.user_id, chats):
                 self._catch_up(chat_id, seq)

@@ -84,6 +84,10 @@ class Audience:
         """Whether somebody is known to be here for this chat."""
         return chat_id in self._users.get(user_id, ())
 
+    def followers(self, chat_id: ChatId) -> list[UserId]:
+        """Name those who are known to be here for a chat. Walks everybody: for rare needs."""
+        return [user_id for user_id, chats in self._users.items() if chat_id in chats]
+
     # -- coming and going
 
     def expect(self, user_id: UserId) -> None:

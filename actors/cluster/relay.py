@@ -103,8 +103,12 @@ class Relay:
         return taken
 
     def catch_up(self, chat_id: ChatId, seq: Seq) -> None:
-        """Have everything up to ``seq`` read from the log and handed out."""
-        self._pass_on(RemoteEvent(chat_id, seq, _NOBODY, None))
+        """Have everything up to ``seq`` read from the log and handed out.
+
+        The actor is told even if it was told before and has not taken: it may have given up
+        over its start, or been stopped, and its mailbox with what it was told is gone then.
+        """
+        self._pass_on(RemoteEvent(chat_id, seq, _NOBODY, None), is_found=True)
 
     def statistics(self) -> RelayStatistics:
         """Count what went through."""
@@ -129,18 +133,18 @@ class Relay:
         if position is None:
             self._passed_by += 1
             self.audience.pass_by(event.chat_id, event.seq)
+            self.take(event.chat_id)
         elif event.seq > position:
             self._heard += 1
             self._pass_on(event)
 
-    def _pass_on(self, event: RemoteEvent) -> None:
+    def _pass_on(self, event: RemoteEvent, *, is_found: bool = False) -> None:
         waiting = self._waiting.get(event.chat_id)
+        if (waiting is None or is_found) and not self._tell(event.chat_id, NewsArrived()):
+            self._refused += 1
+            return
         if waiting is None:
             waiting = self._waiting[event.chat_id] = []
-            if not self._tell(event.chat_id, NewsArrived()):
-                self._refused += 1
-                del self._waiting[event.chat_id]
-                return
         size = len(event.payload or b"")
         if self._waiting_bytes + size > MAX_PENDING_BYTES or len(waiting) >= MAX_PENDING:
             newest = max((other.seq for other in waiting), default=event.seq)

@@ -33,6 +33,8 @@ class CloseReason(Enum):
     REVOKED = auto()
     SHUTDOWN = auto()
     FAULT = auto()
+    MISSED_EVENTS = auto()
+    """It lacks events that the log no longer holds; resuming tells what to load afresh."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,11 @@ class UserActor(Actor[UserMessage]):
         """Attach, detach, or notice that the person stayed away."""
         match message:
             case Attach():
-                await self._enter()
-                self._attach(message)
-                self._leave_unless_connected()
+                try:
+                    await self._enter()
+                    self._attach(message)
+                finally:
+                    self._leave_unless_connected()
             case Detach():
                 self._detach(message)
             case GraceOver():

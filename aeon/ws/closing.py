@@ -43,6 +43,7 @@ BY_REASON: Final = {
     CloseReason.REVOKED: Closing(CloseCode.SESSION_ENDED, "revoked"),
     CloseReason.SHUTDOWN: Closing(CloseCode.RESTART, "restart"),
     CloseReason.FAULT: Closing(CloseCode.FAULT, "internal_error"),
+    CloseReason.MISSED_EVENTS: Closing(CloseCode.FAULT, "too_far"),
 }
 
 LEFT: Final = ("none", "client_left")

@@ -48,6 +48,8 @@ class SharedLog:
         self.appender = FakeAppender(people)
         self.fault: Fault = lambda _access: None
         self.reads = 0
+        self.floor = 0
+        """Events up to here are gone, as by retention."""
 
     async def append(
         self, commands: Sequence[AnyCommand], request_ids: Sequence[str | None] = ()
@@ -71,6 +73,8 @@ class SharedLog:
     async def read_events(self, chat_id: ChatId, after: Seq) -> EventPage:
         self.reads += 1
         await self._access("read")
+        if after < self.floor:
+            return EventPage(events=(), has_more=True, too_far=True)
         events = [event for event in self.appender.events_of(chat_id) if event.seq > after]
         page = tuple(self._as_of_today(event) for event in events[: self.PAGE])
         await trio.lowlevel.checkpoint()

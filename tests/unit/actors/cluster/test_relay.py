@@ -66,6 +66,15 @@ def test_a_full_mailbox_loses_news_and_not_the_next() -> None:
     assert [event.seq for event in told.relay.take(CHAT)] == [6]
 
 
+def test_what_nobody_took_does_not_outlive_the_last_who_was_here() -> None:
+    told = Told()
+    told.audience.enter(ANNA, [(CHAT, Seq(4))])
+    told.hear(5)
+    told.audience.leave(ANNA)
+    told.hear(6)
+    assert told.relay.statistics().waiting == told.relay.statistics().waiting_bytes == 0
+
+
 def test_too_much_is_read_from_the_log_instead() -> None:
     told = Told()
     told.audience.enter(ANNA, [(CHAT, Seq(0))])
