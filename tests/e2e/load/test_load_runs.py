@@ -21,9 +21,12 @@ from aeon.load.check import check
 from aeon.load.conductor import conduct
 from aeon.load.faults import UsageFault
 from aeon.load.options import Options, Scenario
+from aeon.services import Services
 from tests.helpers.clients import Server
 from tests.helpers.telegram import BOT_TOKEN
 
+DELIVERIES_BEFORE_THE_DOOR_IS_SHUT = 500
+"""More than presence and the making of chats cause among a dozen people."""
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-c", "from aeon.cli.load import app; app()"]
 
@@ -167,11 +170,11 @@ async def test_soak_loses_connections_and_no_event(server: Server, tmp_path: Pat
 
 
 async def test_a_server_that_goes_away_half_way_ends_the_run(
-    server: Server, tmp_path: Path
+    server: Server, services: Services, tmp_path: Path
 ) -> None:
     record = tmp_path / "record.json"
     async with forwarded(server.url) as (url, door), trio.open_nursery() as nursery:
-        nursery.start_soon(_shut_after, door, 2.0)
+        nursery.start_soon(_shut_while_they_talk, door, services)
         status, report = await run(
             url,
             tmp_path,
@@ -231,8 +234,10 @@ def test_usage_faults_are_a_sentence_and_status_2(arguments: list[str], says: st
     assert says in result.stderr
 
 
-async def _shut_after(door: trio.CancelScope, seconds: float) -> None:
-    await trio.sleep(seconds)
+async def _shut_while_they_talk(door: trio.CancelScope, services: Services) -> None:
+    before = services.fanout.statistics().deliveries
+    while services.fanout.statistics().deliveries < before + DELIVERIES_BEFORE_THE_DOOR_IS_SHUT:  # noqa: ASYNC110 # a count
+        await trio.sleep(0.02)
     door.cancel()
 
 
