@@ -27,6 +27,8 @@ def test_env_example_names_every_setting_with_its_default() -> None:
     assert shown.keys() == {name.upper() for name in Settings.model_fields}
     given = {name.lower(): value for name, value in shown.items() if value}
     assert Settings.model_validate(given) == Settings()
+    blank = [name.lower() for name, value in shown.items() if not value]
+    assert not any(getattr(Settings(), name) for name in blank)
 
 
 def test_env_example_explains_every_setting() -> None:
@@ -34,6 +36,22 @@ def test_env_example_explains_every_setting() -> None:
     for block in blocks:
         if re.search(r"^#?[A-Z][A-Z0-9_]+=", block, flags=re.MULTILINE):
             assert re.match(r"# \S", block), block
+
+
+def test_env_example_tells_the_range_of_every_number() -> None:
+    blocks = re.split(r"\n\s*\n", (ROOT / "env.example").read_text())
+    bounded = {name: field for name, field in Settings.model_fields.items() if field.metadata}
+    assert {"port", "workers", "max_body_bytes", "app_name"} <= bounded.keys()
+    for name, field in bounded.items():
+        (block,) = [b for b in blocks if re.search(rf"^#?{name.upper()}=", b, flags=re.MULTILINE)]
+        told = set(re.findall(r"\d+", block.rpartition("\n")[0]))
+        bounds = [
+            int(getattr(constraint, bound))
+            for constraint in field.metadata
+            for bound in ("ge", "le", "min_length", "max_length")
+            if getattr(constraint, bound, None) is not None
+        ]
+        assert {str(bound) for bound in bounds} <= told, name
 
 
 def test_env_example_can_be_used_as_it_is(tmp_path: Path) -> None:
