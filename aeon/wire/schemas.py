@@ -305,14 +305,6 @@ class Revoked(Output):
     revoked: Annotated[int, Field(ge=0)]
 
 
-class Welcome(Output):
-    """What this is."""
-
-    message: str
-    version: str
-    status: Literal["running", "draining"]
-
-
 RedisState = Annotated[
     Literal["connected", "away"] | None,
     Field(description="Whether the other nodes can be heard; left out where there are none"),
