@@ -26,6 +26,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.sql.elements import ColumnElement
 
 from storage.database import Connection
 from storage.event_rows import EVENT_CODES
@@ -95,28 +96,31 @@ async def find_newer(
 _select_now: Final = Query(select(func.now()))
 
 
-def _entry() -> FromClause:
-    """The event with which a row of ``members`` last came in."""
+def _entry(
+    chat_id: ColumnElement[int], user_id: ColumnElement[int], *bounds: ColumnElement[bool]
+) -> FromClause:
+    """The event with which somebody last came into a chat."""
     return lateral(
         select(events.c.seq)
         .where(
-            events.c.chat_id == members.c.chat_id,
+            events.c.chat_id == chat_id,
+            *bounds,
             or_(
                 events.c.type == literal_column(str(EVENT_CODES[ChatCreated])),
                 and_(
                     events.c.type == literal_column(str(EVENT_CODES[MemberAdded])),
-                    events.c.data["user_id"].astext.cast(BigInteger) == members.c.user_id,
+                    events.c.data["user_id"].astext.cast(BigInteger) == user_id,
                 ),
             ),
         )
         .order_by(events.c.seq.desc())
         .limit(literal_column("1"))
-        .correlate(members)
+        .correlate_except(events)
     ).alias("entry")
 
 
 def _select_joined() -> Query:
-    entry = _entry()
+    entry = _entry(members.c.chat_id, members.c.user_id)
     return Query(
         select(members.c.chat_id, members.c.user_id, entry.c.seq, chats.c.last_seq)
         .select_from(
@@ -132,15 +136,17 @@ def _select_joined() -> Query:
 
 
 def _select_entries() -> Query:
-    entry = _entry()
-    return Query(
-        select(members.c.user_id, entry.c.seq)
-        .select_from(members.join(entry, true()))
-        .where(
-            members.c.chat_id == bindparam("chat_id", type_=BigInteger),
-            members.c.user_id == any_(_user_ids),
-        )
+    asked = (
+        func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger)))
+        .table_valued(column("user_id", BigInteger), name="asked")
+        .render_derived()
     )
+    entry = _entry(
+        bindparam("chat_id", type_=BigInteger),
+        asked.c.user_id,
+        events.c.seq <= bindparam("until", type_=BigInteger),
+    )
+    return Query(select(asked.c.user_id, entry.c.seq).select_from(asked.join(entry, true())))
 
 
 _select_entries_query: Final = _select_entries()
@@ -169,10 +175,13 @@ async def joined_since(
 
 
 async def entries_into(
-    conn: Connection, chat_id: ChatId, user_ids: Collection[UserId]
+    conn: Connection, chat_id: ChatId, user_ids: Collection[UserId], until: Seq
 ) -> list[tuple[UserId, Seq]]:
-    """Read with which event these members last came in, as far as the log reaches; one query."""
+    """Read with which event these people came in last, up to ``until``; one query.
+
+    They were members then; whether they are now makes no difference. As far as the log reaches.
+    """
     rows = await conn.fetch_all(
-        _select_entries_query, {"chat_id": chat_id, "user_ids": list(user_ids)}
+        _select_entries_query, {"chat_id": chat_id, "user_ids": list(user_ids), "until": until}
     )
     return [(row[0], row[1]) for row in rows]

@@ -69,10 +69,14 @@ class Feed:
         await self._notice_unnoticed()
         if self._cluster is not None:
             start = self._position()
-        if view is not None and start is not None and start < view.last_seq:
-            until = view.last_seq
-            self.view = await self._rewound(view, start)
-            await self._advance(until)
+        until = Seq(0) if view is None else view.last_seq
+        while view is not None and start is not None and start < view.last_seq:
+            if not await self._rewind(view, start):
+                break
+            # The picture of then shows who has been removed since: perhaps unnoticed as well.
+            await self._count_in_unnoticed(view)
+            start = self._position()
+        await self._advance(until)
         self._confirm()
 
     async def hand_out(self, events: Sequence[DurableEvent]) -> None:
@@ -140,19 +144,24 @@ class Feed:
         """
         if self._cluster is None or self.view is None:
             return
-        audience = self._cluster.audience
-        place = audience.new_place(self._chat_id)
-        if place is None or place == self._asked_about:
+        place = self._cluster.audience.new_place(self._chat_id)
+        if place is not None and place != self._asked_about:
+            await self._count_in_unnoticed(self.view)
+            self._asked_about = place
+
+    async def _count_in_unnoticed(self, view: ChatView) -> None:
+        """Count in the members of a picture with the event that had brought them in."""
+        if self._cluster is None or self._cluster.audience.new_place(self._chat_id) is None:
             return
+        audience = self._cluster.audience
         unnoticed = [
-            user_id
-            for user_id in self.view.receivers
-            if audience.is_unnoticed(user_id, self._chat_id)
+            user_id for user_id in view.receivers if audience.is_unnoticed(user_id, self._chat_id)
         ]
         if unnoticed:
-            for user_id, seq in await self._ports.log.entries(self._chat_id, unnoticed):
+            # As of the picture: who has been removed since is owed the time until then.
+            until = view.last_seq
+            for user_id, seq in await self._ports.log.entries(self._chat_id, unnoticed, until):
                 audience.welcome(self._chat_id, Seq(seq - 1), [user_id])
-        self._asked_about = place
 
     def _confirm(self) -> None:
         """The hand-out stands where the picture does: the chat's place is right."""
@@ -178,15 +187,18 @@ class Feed:
                 self._add(outgoing, receivers, event)
             await self._deliver(outgoing)
 
-    async def _rewound(self, view: ChatView, start: Seq) -> ChatView:
-        """Take a picture back to ``start`` by undoing the joins and leaves since."""
+    async def _rewind(self, view: ChatView, start: Seq) -> bool:
+        """Take a picture back to ``start`` by undoing the joins and leaves since.
+
+        False: the log no longer reaches back, and today's picture stands.
+        """
         changes: list[MemberAdded | MemberRemoved] = []
         after = start
         while after < view.last_seq:
             page = await self._ports.log.read_events(self._chat_id, after)
             if not page.events:
                 self._part_with_the_past()
-                return view
+                return False
             changes += (
                 event
                 for event in page.events
@@ -194,7 +206,7 @@ class Feed:
             )
             after = page.events[-1].seq
         view.rewind(start, changes)
-        return view
+        return True
 
     def _part_with_the_past(self) -> None:
         """The log no longer reaches back (retention): today's picture it is.

@@ -41,8 +41,8 @@ class DatabaseChatLog:
         return EventPage(events=page.events, has_more=page.has_more, too_far=page.too_far)
 
     async def entries(
-        self, chat_id: ChatId, user_ids: Collection[UserId]
+        self, chat_id: ChatId, user_ids: Collection[UserId], until: Seq
     ) -> list[tuple[UserId, Seq]]:
         """Find the events with which these people came in."""
         async with self._database.connection() as conn:
-            return await positions.entries_into(conn, chat_id, user_ids)
+            return await positions.entries_into(conn, chat_id, user_ids, until)

@@ -37,9 +37,9 @@ class ChatLog(Protocol):
         ...
 
     async def entries(
-        self, chat_id: ChatId, user_ids: Collection[UserId]
+        self, chat_id: ChatId, user_ids: Collection[UserId], until: Seq
     ) -> list[tuple[UserId, Seq]]:
-        """Find the event with which each of these last came in; who is not in is left out."""
+        """Find the event with which each of these, members at ``until``, had come in."""
         ...
 
 

@@ -46,7 +46,7 @@ class FakeLog:
         return EventPage(events=tuple(events[:3]), has_more=len(events) > 3)
 
     async def entries(
-        self, chat_id: ChatId, user_ids: Collection[UserId]
+        self, chat_id: ChatId, user_ids: Collection[UserId], until: Seq
     ) -> list[tuple[UserId, Seq]]:
         raise AssertionError("asked by nobody who is alone")
 

@@ -81,14 +81,13 @@ class SharedLog:
         return EventPage(events=page, has_more=len(events) > self.PAGE)
 
     async def entries(
-        self, chat_id: ChatId, user_ids: Collection[UserId]
+        self, chat_id: ChatId, user_ids: Collection[UserId], until: Seq
     ) -> list[tuple[UserId, Seq]]:
         await self._access("entries")
         found: dict[UserId, Seq] = {}
         for event in self.appender.events_of(chat_id):
-            found.update(dict.fromkeys(_joining(event), event.seq))
-            if isinstance(event, MemberRemoved):
-                found.pop(event.user_id, None)
+            if event.seq <= until:
+                found.update(dict.fromkeys(_joining(event), event.seq))
         return [(user_id, seq) for user_id, seq in found.items() if user_id in user_ids]
 
     async def of(self, user_ids: Collection[UserId]) -> dict[UserId, list[tuple[ChatId, Seq]]]:

@@ -71,6 +71,20 @@ async def test_who_came_in_lately_and_with_which_event(talk: Talk, database: Dat
     assert later == []
 
 
+async def test_with_which_event_a_member_of_then_had_come_in(
+    talk: Talk, database: Database
+) -> None:
+    chat = await talk.group(A, B)
+    await talk.done(AddMember(chat_id=chat, actor_id=A, user_id=C))
+    await talk.done(RemoveMember(chat_id=chat, actor_id=A, user_id=C))
+    await talk.done(AddMember(chat_id=chat, actor_id=A, user_id=C))
+    async with database.connection() as conn:
+        then = await positions.entries_into(conn, chat, [B, C], Seq(3))
+        now = await positions.entries_into(conn, chat, [B, C], Seq(4))
+    assert sorted(then) == [(B, 1), (C, 2)]
+    assert sorted(now) == [(B, 1), (C, 4)]
+
+
 async def test_a_database_knows_its_deployment(database: Database) -> None:
     async with database.connection() as conn:
         first = await deployment_id(conn)

@@ -132,6 +132,26 @@ async def test_a_place_is_not_confirmed_by_a_picture_that_is_older_than_it(
     assert ben.seqs == [2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("is_asleep", [False, True])
+async def test_who_joined_unnoticed_and_is_removed_hears_the_whole_stay(
+    autojump_clock: trio.abc.Clock, is_asleep: bool
+) -> None:
+    async with pair(idle_seconds=1.0) as nodes:
+        await nodes.a.ask(ROOM, create(ROOM, ANNA, BEN))
+        cara = await nodes.b.connect(CARA)
+        nodes.lose_news()
+        await nodes.a.ask(ROOM, add(ROOM, ANNA, CARA))
+        await nodes.say(nodes.b)
+        if is_asleep:
+            await trio.sleep(3)
+        await nodes.b.connect(BEN)
+        nodes.let_news_pass()
+        await (nodes.a if is_asleep else nodes.b).ask(ROOM, remove(ROOM, ANNA, CARA))
+        await nodes.say(nodes.a)
+
+    assert cara.seqs == [2, 3, 4]
+
+
 async def test_who_could_not_be_attached_is_counted_out(autojump_clock: trio.abc.Clock) -> None:
     async with pair() as nodes:
 
