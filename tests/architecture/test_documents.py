@@ -18,6 +18,30 @@ def test_architecture_names_real_files() -> None:
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
+def test_architecture_names_every_package() -> None:
+    architecture = (ROOT / "ARCHITECTURE.md").read_text()
+    tops = [ROOT / name for name in ("aeon", "actors", "storage")]
+    packages = [path.parent for top in tops for path in top.glob("*/__init__.py")]
+
+    assert packages
+    named = [str(package.relative_to(ROOT)) for package in packages]
+    assert [name for name in sorted(named) if f"`{name}`" not in architecture] == []
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    documents = [*ROOT.glob("*.md")]
+    for folder in ("aeon", "actors", "storage", "deploy"):
+        documents += (ROOT / folder).rglob("*.md")
+    links = [
+        document.parent / link
+        for document in documents
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
+    ]
+
+    assert links
+    assert [link for link in links if not link.exists()] == []
+
+
 def test_readme_carries_the_command_that_ci_runs() -> None:
     readme = (ROOT / "README.md").read_text()
 
