@@ -26,6 +26,17 @@ class Node(Server):
         super().__init__(url)
         self.services = services
 
+    async def has_passed_by(self, events: int) -> None:
+        """Wait until so many events of other nodes, of chats with nobody here, have come.
+
+        Who connects while such news is on its way may be sent it, after the greeting and in
+        order; a test that names the first event of a connection waits for it before.
+        """
+        assert self.services.cluster is not None
+        with trio.fail_after(10):
+            while self.services.cluster.relay.statistics().passed_by < events:  # noqa: ASYNC110
+                await trio.sleep(0.005)
+
 
 RunNode = Callable[[], AbstractAsyncContextManager[Node]]
 

@@ -28,6 +28,7 @@ async def ben(b: Node) -> Rest:
 
 async def test_messages_cross_in_both_directions(a: Node, b: Node, anna: Rest, ben: Rest) -> None:
     chat = await anna.create_group(BEN)
+    await b.has_passed_by(1)
     async with a.connected(ANNA) as at_a, b.connected(BEN, "Ben") as at_b:
         await anna.send(chat, "from a")
         await at_b.event("new_message", seq=2)
@@ -59,6 +60,7 @@ async def test_who_is_removed_hears_that_and_nothing_after(
     a: Node, b: Node, anna: Rest, ben: Rest
 ) -> None:
     chat = await anna.create_group(BEN)
+    await b.has_passed_by(1)
     async with b.connected(BEN, "Ben") as at_b:
         await anna.send(chat, "one")
         await anna.delete(f"/api/v1/chats/{chat}/members/{BEN}")
@@ -76,6 +78,7 @@ async def test_who_is_removed_hears_that_and_nothing_after(
 
 async def test_typing_crosses(a: Node, b: Node, anna: Rest, ben: Rest) -> None:
     chat = await anna.create_group(BEN)
+    await b.has_passed_by(1)
     async with a.connected(ANNA) as at_a, b.connected(BEN, "Ben") as at_b:
         await at_a.command("typing", chat_id=chat, is_typing=True)
         await at_b.event("typing", chat_id=chat, user_id=ANNA, is_typing=True)
@@ -83,10 +86,31 @@ async def test_typing_crosses(a: Node, b: Node, anna: Rest, ben: Rest) -> None:
         await at_b.event("typing", chat_id=chat, user_id=ANNA, is_typing=False)
 
 
+async def test_a_silent_cursor_reaches_own_devices_on_other_nodes_and_nobody_else(
+    a: Node, b: Node, anna: Rest, ben: Rest
+) -> None:
+    chat = await anna.create_group(BEN)
+    message = await anna.send(chat, "read me")
+    await ben.put("/api/v1/me", {"privacy": {"show_read_receipts": False}})
+    async with (
+        a.connected(BEN, "Ben") as phone,
+        b.connected(BEN, "Ben") as laptop,
+        b.connected(ANNA) as at_b,
+    ):
+        await phone.command("mark_read", chat_id=chat, message_id=message["id"])
+        for device in (phone, laptop):
+            told = await device.event("read_cursor", chat_id=chat)
+            assert (told["message_id"], told["read_seq"]) == (message["id"], message["seq"])
+        await anna.send(chat, "after")
+        await at_b.event("new_message", seq=3)
+        assert not any(frame["type"] == "read_cursor" for frame in at_b.frames)
+
+
 async def test_both_nodes_write_to_one_chat_at_once(
     a: Node, b: Node, anna: Rest, ben: Rest
 ) -> None:
     chat = await anna.create_group(BEN)
+    await b.has_passed_by(1)
     async with AsyncExitStack() as stack:
         people = ((ANNA, "Anna"), (BEN, "Ben"))
         sockets = [

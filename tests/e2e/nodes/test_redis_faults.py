@@ -50,6 +50,7 @@ def bus_of(node: Node) -> Bus:
 async def talk(a: Node, b: Node) -> AsyncIterator[Talk]:
     async with a.person(ANNA, "Anna") as anna, b.person(BEN, "Ben") as ben:
         chat = await anna.create_group(ben.user_id)
+        await b.has_passed_by(1)
         async with b.connected(BEN, "Ben") as socket:
             talk = Talk(a, b, anna, chat, socket)
             await talk.say()
