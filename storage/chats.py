@@ -103,21 +103,6 @@ async def next_chat_id(conn: Connection) -> ChatId:
     return ChatId(row[0])
 
 
-_find_private: Final = Query(
-    select(chats.c.id).where(
-        chats.c.pair_low_id == func.least(_user_id, _other_id),
-        chats.c.pair_high_id == func.greatest(_user_id, _other_id),
-        chats.c.is_active,
-    )
-)
-
-
-async def find_private_chat(conn: Connection, a: UserId, b: UserId) -> ChatId | None:
-    """Find the private chat of two people that is not deleted."""
-    row = await conn.fetch_one(_find_private, {"user_id": a, "other_id": b})
-    return None if row is None else ChatId(row[0])
-
-
 _viewer: Final = members.alias("viewer")
 
 _select_chat: Final = Query(
@@ -346,21 +331,9 @@ _select_shares: Final = Query(
         .exists()
     )
 )
-_select_peers: Final = Query(
-    select(_peer.c.user_id)
-    .distinct()
-    .select_from(_shared)
-    .where(_viewer.c.user_id == _user_id)
-    .order_by(_peer.c.user_id)
-)
 
 
 async def shares_chat_with(conn: Connection, user_id: UserId, other_id: UserId) -> bool:
     """Tell whether two people are in one active chat, and so may see each other."""
     row = await conn.fetch_one(_select_shares, {"user_id": user_id, "other_id": other_id})
     return row is not None and bool(row[0])
-
-
-async def peers_of(conn: Connection, user_id: UserId) -> list[UserId]:
-    """List everybody who shares an active chat with a person, by id."""
-    return [UserId(row[0]) for row in await conn.fetch_all(_select_peers, {"user_id": user_id})]

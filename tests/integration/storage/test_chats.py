@@ -106,17 +106,6 @@ async def test_state_for_the_actor(talk: Talk):
     }
 
 
-async def test_the_private_chat_of_a_pair(talk: Talk):
-    chat_id = await talk.pair(B, A)
-    async with talk.database.connection() as conn:
-        assert await chats.find_private_chat(conn, A, B) == chat_id
-        assert await chats.find_private_chat(conn, B, A) == chat_id
-        assert await chats.find_private_chat(conn, A, C) is None
-    await talk.delete_chat(chat_id, A)
-    async with talk.database.connection() as conn:
-        assert await chats.find_private_chat(conn, A, B) is None
-
-
 async def test_who_shares_an_active_chat(talk: Talk):
     shared = await talk.group(A, B)
     await talk.group(C)
@@ -126,7 +115,6 @@ async def test_who_shares_an_active_chat(talk: Talk):
         assert await chats.shares_chat_with(conn, A, B)
         assert not await chats.shares_chat_with(conn, A, C)
         assert not await chats.shares_chat_with(conn, A, STRANGER)
-        assert await chats.peers_of(conn, A) == [B]
         pairs = await presence.peers_among(conn, [A, B, C], [A, C, STRANGER], max_members=2)
         assert pairs == [(B, A)]
         assert await presence.peers_among(conn, [A], [], max_members=2) == []

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from storage import chats, event_log, history, invitations, one_message, sessions, users
+from storage import chats, event_log, history, invitations, one_message, presence, sessions, users
 from storage.commands import AnyCommand, Committed
 from storage.database import Connection, Database
 from storage.events import MessageSent
@@ -68,7 +68,10 @@ READS: dict[str, tuple[Read, int]] = {
     "chat list": (lambda conn, _: chats.list_chats(conn, _owner), 1),
     "chat": (lambda conn, _: chats.get_chat(conn, _chat, _owner), 2),
     "unread": (lambda conn, _: chats.count_unread(conn, _chat, _owner), 1),
-    "people to tell": (lambda conn, _: chats.peers_of(conn, _owner), 1),
+    "people to tell": (
+        lambda conn, _: presence.peers_among(conn, [_owner], [UserId(MEMBER)], max_members=200),
+        1,
+    ),
     "actor's state": (lambda conn, _: chats.load_chat_state(conn, _chat), 1),
     # The events, then the messages they speak of.
     "log": (lambda conn, _: event_log.read_events(conn, _chat, Seq(1), 50), 2),
