@@ -267,7 +267,7 @@ def _open_store(settings: Settings) -> ObjectStore:
     try:
         from aeon.media.s3 import Bucket, S3Store
     except ModuleNotFoundError:
-        raise StoreRefused("S3_BUCKET needs: pip install 'aeon-messenger[s3]'") from None
+        raise StoreRefused("S3_BUCKET needs obstore: pip install -e '.[s3]'") from None
     bucket = Bucket(
         name,
         access_key=access_key.get_secret_value(),
