@@ -31,6 +31,8 @@ DEFAULT_PORT: Final = 6379
 UNREACHABLE: Final = "redis_unreachable"
 SILENT: Final = "redis_silent"
 LOST: Final = "redis_lost"
+TLS_SILENT: Final = "redis_tls_silent"
+"""No answer to a TLS handshake: it is stopped, or speaks no TLS and waits for a command."""
 WRONG_PASSWORD: Final = "redis_wrong_password"
 PASSWORD_NEEDED: Final = "redis_password_needed"
 NOT_REDIS: Final = "redis_not_redis"
@@ -113,6 +115,9 @@ class RedisAddress:
         return RedisLink(stream, self)
 
 
+_TLS_OPTIONS: Final = frozenset({"ssl_ca_certs", "ssl_cert_reqs"})
+
+
 class RedisLink(BaseConnection):
     """coredis' connection over a stream that is open already; runs once."""
 
@@ -143,8 +148,17 @@ def _database(parts: SplitResult, asked: str | None) -> int:
 
 def _tls(query: dict[str, str]) -> ssl.SSLContext:
     """Check the certificate unless told not to, as hosted Redis with its own ones needs."""
-    context = ssl.create_default_context(cafile=query.get("ssl_ca_certs"))
-    if query.get("ssl_cert_reqs") == "none":
+    unknown = [name for name in query if name.startswith("ssl_") and name not in _TLS_OPTIONS]
+    if unknown:
+        raise ValueError("rediss:// takes ssl_ca_certs=FILE and ssl_cert_reqs=none or required")
+    try:
+        context = ssl.create_default_context(cafile=query.get("ssl_ca_certs"))
+    except (OSError, ssl.SSLError):
+        raise ValueError("ssl_ca_certs of rediss:// has to name a file of certificates") from None
+    checks = query.get("ssl_cert_reqs", "required").lower()
+    if checks not in ("none", "required"):
+        raise ValueError("ssl_cert_reqs of rediss:// is none or required")
+    if checks == "none":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -1,4 +1,4 @@
-"""TLS in front of a PostgreSQL that has none, as a load balancer ends it."""
+"""TLS in front of a server that has none, as a load balancer ends it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ _SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 
 
 class TlsProxy:
-    """Listens on 127.0.0.1 and forwards what comes over TLS; refuses everything else."""
+    """Listens on 127.0.0.1 and forwards what comes over TLS; refuses everything else.
 
-    def __init__(self, context: ssl.SSLContext, server_port: int) -> None:
+    PostgreSQL's clients ask for TLS in a first word (``is_asked_for``); others begin with it.
+    """
+
+    def __init__(
+        self, context: ssl.SSLContext, server_port: int, *, is_asked_for: bool = True
+    ) -> None:
         self._context = context
         self._server_port = server_port
+        self._is_asked_for = is_asked_for
         self.port = 0
         self.connections = 0
         """That finished the handshake."""
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, context: ssl.SSLContext, server_port: int) -> AsyncIterator[TlsProxy]:
-        proxy = cls(context, server_port)
+    async def open(
+        cls, context: ssl.SSLContext, server_port: int, *, is_asked_for: bool = True
+    ) -> AsyncIterator[TlsProxy]:
+        proxy = cls(context, server_port, is_asked_for=is_asked_for)
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         proxy.port = listener.socket.getsockname()[1]
         async with trio.open_nursery() as nursery:
@@ -34,9 +42,10 @@ class TlsProxy:
 
     async def _serve(self, client: trio.SocketStream) -> None:
         async with client:
-            if await _receive_exactly(client, len(_SSL_REQUEST)) != _SSL_REQUEST:
-                return
-            await client.send_all(b"S")
+            if self._is_asked_for:
+                if await _receive_exactly(client, len(_SSL_REQUEST)) != _SSL_REQUEST:
+                    return
+                await client.send_all(b"S")
             # Ends as PostgreSQL ends it: with a word, so that a cancel request counts as heard.
             secured = trio.SSLStream(client, self._context, server_side=True)
             try:
