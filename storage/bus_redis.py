@@ -7,18 +7,15 @@ Rules of this file:
 - One PUBLISH is under way at a time; what is published meanwhile waits and goes as one packet.
 - Without a connection nothing is kept back: an entry that comes late helps nobody, and the
   receivers look into PostgreSQL anyway.
-- Keys expire on Redis' own clock. No node's clock is compared with anything.
 """
 
 from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final
 
 import structlog
 import trio
@@ -26,14 +23,12 @@ from coredis.typing import RedisError, ResponseType
 
 from storage import redis_link
 from storage.bus import FAREWELL_SECONDS, BusAway, BusStatistics, ConnectHook, Handler
+from storage.bus_keys import NodeKeys, as_text
 from storage.bus_outgoing import Outgoing
 from storage.bus_packet import NODE_ID_BYTES, BadPacket, decode_packet, encode_packet
 from storage.redis_link import RedisAddress, RedisLink
 
 _log = structlog.get_logger(__name__)
-
-_CHUNK: Final = 1_000
-"""Members of a set in one command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,6 @@ class RedisBus:
 
     def __init__(self, url: str, *, namespace: str, options: RedisOptions | None = None) -> None:
         self._address = RedisAddress.parse(url)
-        self._namespace = namespace
         self._channel = f"{namespace}:bus".encode()
         self._options = options or RedisOptions()
         self._node_id = secrets.token_hex(NODE_ID_BYTES)
@@ -77,7 +71,12 @@ class RedisBus:
         self._is_sending = False
         self._is_leaving = False
         self._connection: RedisLink | None = None
-        self._sets: set[str] = set()
+        self._keys = NodeKeys(
+            self._ask,
+            namespace=namespace,
+            node_id=self._node_id,
+            expiry_seconds=self._options.node_expiry_seconds,
+        )
         self._published = self._received = self._dropped = self._ignored = 0
         self._packets_sent = self._packets_received = self._connects = 0
         self._last_error: str | None = None
@@ -136,7 +135,7 @@ class RedisBus:
                 await self._connect(nursery)
                 nursery.cancel_scope.cancel(reason="checked")
         except* (RedisError, OSError, BusAway) as error:
-            refusal = redis_link.fatal(_code(error))
+            refusal = redis_link.fatal(redis_link.first_code(error))
             if refusal is not None:
                 raise refusal from None
 
@@ -156,7 +155,7 @@ class RedisBus:
                         is_started = True
                     self._serve(connection, nursery)
             except* (RedisError, OSError, BusAway) as error:
-                self._note_away(_code(error))
+                self._note_trouble("redis_away", redis_link.first_code(error))
             finally:
                 self._connection = None
                 self._note_sent()
@@ -171,41 +170,23 @@ class RedisBus:
 
     async def live_nodes(self) -> frozenset[str]:
         """See ``Bus``."""
-        answer = await self._ask(b"SMEMBERS", self._key("nodes"))
-        assert isinstance(answer, (set, list, tuple))
-        known = sorted(_text(each) for each in answer)
-        if not known:
-            return frozenset({self._node_id})
-        alive = await self._ask(b"MGET", *(self._key("node", node) for node in known))
-        assert isinstance(alive, list)
-        gone = [node for node, sign in zip(known, alive, strict=True) if sign is None]
-        if gone:
-            await self._ask(b"SREM", self._key("nodes"), *gone)
-        return frozenset(known).difference(gone) | {self._node_id}
+        return await self._keys.live_nodes()
 
     async def add_members(self, name: str, members: Collection[int]) -> None:
         """See ``Bus``."""
-        self._sets.add(name)
-        key = self._key("set", self._node_id, name)
-        for chunk in _chunks(members):
-            await self._ask(b"SADD", key, *chunk)
-        await self._ask(b"PEXPIRE", key, self._expiry_ms)
+        await self._keys.add_members(name, members)
 
     async def remove_members(self, name: str, members: Collection[int]) -> None:
         """See ``Bus``."""
-        for chunk in _chunks(members):
-            await self._ask(b"SREM", self._key("set", self._node_id, name), *chunk)
+        await self._keys.remove_members(name, members)
 
     async def replace_members(self, name: str, members: Collection[int]) -> None:
         """See ``Bus``."""
-        await self._ask(b"DEL", self._key("set", self._node_id, name))
-        await self.add_members(name, members)
+        await self._keys.replace_members(name, members)
 
     async def members_of(self, node_id: str, name: str) -> frozenset[int]:
         """See ``Bus``."""
-        answer = await self._ask(b"SMEMBERS", self._key("set", node_id, name))
-        assert isinstance(answer, (set, list, tuple))
-        return frozenset(int(_text(each)) for each in answer)
+        return await self._keys.members_of(node_id, name)
 
     async def farewell(self) -> None:
         """See ``Bus``."""
@@ -213,10 +194,8 @@ class RedisBus:
         with trio.move_on_after(FAREWELL_SECONDS):
             while self.is_connected and (self._outgoing or self._is_sending):
                 await self._has_sent.wait()
-            own = [self._key("set", self._node_id, name) for name in self._sets]
             with suppress(BusAway):
-                await self._ask(b"DEL", self._key("node", self._node_id), *own)
-                await self._ask(b"SREM", self._key("nodes"), self._node_id)
+                await self._keys.remove_all()
 
     # -- one connection's life
 
@@ -245,7 +224,7 @@ class RedisBus:
         with trio.move_on_after(self._options.answer_seconds):
             async with aclosing(connection.push_messages) as messages:
                 async for message in messages:
-                    if _text(message[0]) == "subscribe":
+                    if as_text(message[0]) == "subscribe":
                         return
         with trio.move_on_after(0):
             # A refusal belongs to no request of ours.
@@ -265,7 +244,7 @@ class RedisBus:
     async def _hear(self, connection: RedisLink) -> None:
         async with aclosing(connection.push_messages) as messages:
             async for message in messages:
-                if _text(message[0]) == "message" and isinstance(message[2], bytes):
+                if as_text(message[0]) == "message" and isinstance(message[2], bytes):
                     self._take(message[2])
 
     def _take(self, packet: bytes) -> None:
@@ -321,7 +300,7 @@ class RedisBus:
         except RedisError as error:
             if not connection.usable:
                 raise
-            self._note_refused(redis_link.fault_code(error))
+            self._note_trouble("redis_refuses", redis_link.fault_code(error))
             return False
         return True
 
@@ -329,19 +308,12 @@ class RedisBus:
         """Renew what says that this node lives; a refusal is told, and tried again."""
         while not self._is_leaving:
             try:
-                await self._renew()
+                await self._keys.renew()
             except BusAway as error:
                 if self._connection is None:
                     raise
-                self._note_refused(error.code)
+                self._note_trouble("redis_refuses", error.code)
             await trio.sleep(self._options.heartbeat_seconds)
-
-    async def _renew(self) -> None:
-        expiry = self._expiry_ms
-        await self._ask(b"SET", self._key("node", self._node_id), b"1", b"PX", expiry)
-        await self._ask(b"SADD", self._key("nodes"), self._node_id)
-        for name in tuple(self._sets):
-            await self._ask(b"PEXPIRE", self._key("set", self._node_id, name), expiry)
 
     async def _greet(self) -> None:
         for hook in self._hooks:
@@ -358,13 +330,6 @@ class RedisBus:
                 raise BusAway(redis_link.fault_code(error)) from None
         raise BusAway(redis_link.SILENT)
 
-    @property
-    def _expiry_ms(self) -> int:
-        return int(1000 * self._options.node_expiry_seconds)
-
-    def _key(self, *parts: str) -> str:
-        return ":".join((self._namespace, *parts))
-
     # -- what is said about it
 
     def _note_connected(self, connection: RedisLink) -> None:
@@ -373,42 +338,9 @@ class RedisBus:
         self._told = None
         _log.info("redis_connected", connects=self._connects)
 
-    def _note_away(self, code: str) -> None:
+    def _note_trouble(self, event: str, code: str) -> None:
         self._last_error = code
         # The same trouble every two seconds is said once.
         if self._told != code:
             self._told = code
-            _log.warning("redis_away", code=code)
-
-    def _note_refused(self, code: str) -> None:
-        self._last_error = code
-        if self._told != code:
-            self._told = code
-            _log.warning("redis_refuses", code=code)
-
-
-def _code(error: BaseException) -> str:
-    """Read the code of the failure that began it, out of a group of its consequences."""
-    codes = [
-        each.code if isinstance(each, BusAway) else redis_link.fault_code(each)
-        for each in _leaves(error)
-    ]
-    return next((code for code in codes if code != redis_link.LOST), codes[0])
-
-
-def _leaves(error: BaseException) -> Iterable[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _chunks(members: Collection[int]) -> Iterable[list[int]]:
-    rest = iter(members)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk
+            _log.warning(event, code=code)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -20,7 +20,7 @@ from anyio.abc import ByteStream
 from coredis import exceptions as redis_errors
 from coredis.connection import BaseConnection, TCPLocation
 
-from storage.bus import BusRefused
+from storage.bus import BusAway, BusRefused
 
 # It logs whole tracebacks of failures that are told here in one line.
 logging.getLogger("coredis").addHandler(logging.NullHandler())
@@ -169,6 +169,22 @@ def fault_code(error: BaseException) -> str:
     known = [code for each in _causes(error) if (code := _code_of(each)) is not None]
     # Why it was lost says more than that it was.
     return next((code for code in known if code != LOST), known[0] if known else LOST)
+
+
+def first_code(error: BaseException) -> str:
+    """Read the code of the failure that began it, out of a group of its consequences."""
+    codes = [
+        each.code if isinstance(each, BusAway) else fault_code(each) for each in _leaves(error)
+    ]
+    return next((code for code in codes if code != LOST), codes[0])
+
+
+def _leaves(error: BaseException) -> Iterable[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 def fatal(code: str) -> BusRefused | None:
