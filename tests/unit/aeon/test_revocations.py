@@ -61,7 +61,7 @@ async def test_what_was_revoked_while_the_database_was_away_is_found_later(
             credential_id=credential,
         )
         fanout.attach(session)
-    revocations = Revocations(cast(Logins, logins), fanout, cast(Database, database), bus=None)
+    revocations = Revocations(cast("Logins", logins), fanout, cast("Database", database), bus=None)
     await nursery.start(revocations.run)
     await trio.sleep(3.5 * LOOK_SECONDS)
     assert (database.looks, ended) == (3, [])
