@@ -47,6 +47,8 @@ class Audience:
         self._users: dict[UserId, array[int]] = {}
         self._arriving: dict[UserId, int] = {}
         self._new: dict[ChatId, int] = {}
+        # Who is in a new place by the news of a joining, which may not be their first.
+        self._welcomed: dict[ChatId, set[UserId]] = {}
         self._places = 0
         self._passed: dict[ChatId, Seq] = {}
         self._has_lost_track = False
@@ -71,10 +73,16 @@ class Audience:
         """The place is right: from here on its position only grows."""
         if self._new.get(chat_id) == number:
             del self._new[chat_id]
+            self._welcomed.pop(chat_id, None)
 
     def is_unnoticed(self, user_id: UserId, chat_id: ChatId) -> bool:
-        """Whether somebody is connected here and was never counted in for this chat."""
-        return user_id in self._users and chat_id not in self._users[user_id]
+        """Whether somebody is connected here and may have joined this chat without notice.
+
+        Nobody counted them in, or only the news of a joining did: there may be an earlier one.
+        """
+        if user_id not in self._users:
+            return False
+        return not self.follows(user_id, chat_id) or self._is_welcomed(user_id, chat_id)
 
     def is_here(self, user_id: UserId) -> bool:
         """Whether they are here, or about to be."""
@@ -136,19 +144,26 @@ class Audience:
             else:
                 del self._counts[ChatId(chat_id)], self._positions[ChatId(chat_id)]
                 self._new.pop(ChatId(chat_id), None)
+                self._welcomed.pop(ChatId(chat_id), None)
 
     # -- what happens in chats
 
     def welcome(self, chat_id: ChatId, before: Seq, user_ids: Iterable[UserId]) -> None:
         """Count in those who are here: they join with the event after ``before``."""
         for user_id in user_ids:
-            if not self.is_here(user_id) or self.follows(user_id, chat_id):
+            is_followed = self.follows(user_id, chat_id)
+            if not self.is_here(user_id):
+                continue
+            if is_followed and not self._is_welcomed(user_id, chat_id):
                 continue
             if chat_id not in self._positions:
                 self._place(chat_id, before)
             elif chat_id in self._new:
                 self._positions[chat_id] = min(before, self._positions[chat_id])
-            self._follow(user_id, chat_id)
+            if chat_id in self._new:
+                self._welcomed.setdefault(chat_id, set()).add(user_id)
+            if not is_followed:
+                self._follow(user_id, chat_id)
 
     def reached(self, chat_id: ChatId, seq: Seq) -> None:
         """Everything up to ``seq`` was handed out to those who are here."""
@@ -177,6 +192,9 @@ class Audience:
         return AudienceStatistics(
             chats=len(self._positions), users=len(self._users), arriving=len(self._arriving)
         )
+
+    def _is_welcomed(self, user_id: UserId, chat_id: ChatId) -> bool:
+        return user_id in self._welcomed.get(chat_id, ())
 
     def _place(self, chat_id: ChatId, position: Seq) -> None:
         self._places += 1
