@@ -180,7 +180,7 @@ def show(figures: ActorFigures, console: Console) -> None:
 
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    rounds: Annotated[int, typer.Option(help="Rounds of each timed case.")] = 5,
+    rounds: Annotated[int, typer.Option(help="Rounds of each timed case.", min=1)] = 5,
     quick: Annotated[bool, typer.Option(help="Fewer actors: for a first impression.")] = False,
 ) -> None:
     """Measure the actor runtime beside bare Trio."""

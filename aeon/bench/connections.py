@@ -124,7 +124,7 @@ def _resident_bytes() -> int:
 
 
 def command(
-    connections: Annotated[int, typer.Option(help="How many at once.")] = 2000,
+    connections: Annotated[int, typer.Option(help="How many at once.", min=1)] = 2000,
     on: Annotated[Part, typer.Option(help="What serves them.")] = Part.TRANSPORT,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:

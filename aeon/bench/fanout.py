@@ -16,6 +16,7 @@ of every window is printed beside it, so a spread can be seen.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 import time
@@ -311,11 +312,13 @@ def show(results: list[FanoutResult], console: Console) -> None:
 
 
 def command(
-    members: Annotated[str, typer.Option(help="Sizes of the chat.")] = "100,500",
-    seconds: Annotated[float, typer.Option(help="How long each way sends.")] = 2.0,
+    members: Annotated[str, typer.Option(help="Sizes of the chat, a comma list.")] = "100,500",
+    seconds: Annotated[float, typer.Option(help="How long each way sends.", min=0.1)] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Measure fan-out: plain Quart sends, a bare loop of sends, and the transport."""
+    if not re.fullmatch(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*", members):
+        raise typer.BadParameter("give sizes like 100,500", param_hint="--members")
     results = trio.run(measure, [int(count) for count in members.split(",")], seconds)
     unmet = missed(results)
     if as_json:

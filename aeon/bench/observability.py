@@ -327,7 +327,7 @@ def show(figures: Figures, console: Console) -> None:
 def command(
     chats: Annotated[int, typer.Option(help="Chats that are written to at once.", min=1)] = 100,
     pairs: Annotated[int, typer.Option(help="Slices with and without.", min=1)] = 120,
-    seconds: Annotated[float, typer.Option(help="Length of a slice.")] = 0.25,
+    seconds: Annotated[float, typer.Option(help="Length of a slice.", min=0.05)] = 0.25,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Measure what metrics and flight recorder cost, by turns with and without them."""

@@ -318,7 +318,7 @@ def _writing_table(figures: StorageFigures, at: int, count: int) -> Table:
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     seconds: Annotated[
-        float, typer.Option(help="Time for each way of writing, in each round.")
+        float, typer.Option(help="Time for each way of writing, in each round.", min=0.1)
     ] = 1.0,
     rounds: Annotated[int, typer.Option(help="Rounds of each way of writing.", min=1)] = 2,
     large_chat: Annotated[

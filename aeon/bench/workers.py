@@ -190,7 +190,7 @@ def show(results: Sequence[WorkersResult], console: Console) -> None:
 
 def command(
     members: Annotated[int, typer.Option(help="People in each chat, all connected.", min=10)] = 600,
-    seconds: Annotated[float, typer.Option(help="How long each measurement takes.")] = 6.0,
+    seconds: Annotated[float, typer.Option(help="How long each measurement takes.", min=1)] = 6.0,
     rounds: Annotated[int, typer.Option(help="How often each is measured.", min=1)] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
