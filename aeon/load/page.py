@@ -56,6 +56,7 @@ def build_page(report: Json) -> str:
     sections = [
         _head(report),
         _section("Promises", _verdict(report["verdict"])),
+        _section("Faults", _injected(report)),
         _section("Latency", _latency_table(report)),
         _section("Latency over time", _latency_over_time(report["series"])),
         _section("Percentiles", _curves(report)),
@@ -108,6 +109,20 @@ def _verdict(verdict: Json) -> str:
         f"<p>{verdict['checked_messages']:,} messages and {verdict['checked_arrivals']:,} arrivals"
         f" were checked one by one. {how}</p>{_table(['', 'count'], rows)}"
         + (f"<ul>{examples}</ul>" if examples else "")
+    )
+
+
+def _injected(report: Json) -> str:
+    """Tell what a check broke meanwhile; other runs break nothing."""
+    injected = report.get("faults_injected")
+    if injected is None:
+        return ""
+    rows = [[name, f"{times:,}"] for name, times in injected.items()]
+    checks = report["commit_checks"]
+    return (
+        _table(["", "times"], rows)
+        + f"<p>{report['nodes']} nodes. {checks['checked']:,} events were looked up in PostgreSQL"
+        f" the moment they arrived; {checks['unchecked']:,} more came while it was away.</p>"
     )
 
 

@@ -147,6 +147,20 @@ def test_the_page_stands_alone() -> None:
     assert not re.search(r"https?://|url\(|@import", html)
 
 
+def test_the_page_tells_what_a_check_broke() -> None:
+    html = build_page(
+        {
+            **build_report(run()),
+            "nodes": 3,
+            "faults_injected": {"node-kill": 12},
+            "commit_checks": {"checked": 4_321, "unchecked": 5},
+        }
+    )
+
+    assert "node-kill" in html
+    assert "4,321 events" in html
+
+
 def test_the_page_escapes_what_it_shows() -> None:
     html = build_page(build_report(run(faults=["<script>alert(1)</script>"])))
 
