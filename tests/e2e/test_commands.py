@@ -36,7 +36,8 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     result = aeon("--help", cwd=tmp_path)
 
     assert result.returncode == 0
-    for command in ("serve", "demo", "seed", "db", "bench", "load"):
+    named = ("serve", "health", "top", "demo", "db", "secret-key", "seed", "bench", "load")
+    for command in named:
         assert command in result.stdout
 
 
