@@ -39,6 +39,8 @@ class Running:
     stopped: trio.Event
     tasks_at_rest: int
     transports: list[Transport] = field(default_factory=list)
+    slow_began: trio.Event = field(default_factory=trio.Event)
+    """Set when a request for a slow page is in its handler."""
 
     @property
     def port(self) -> int:
@@ -62,18 +64,20 @@ def make_app(running: list[Running] | None = None) -> QuartTrio:
     """An application with a route of each kind; it keeps nothing."""
     app = QuartTrio(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
-    _add_pages(app)
+    _add_pages(app, running)
     _add_websockets(app, running)
     return app
 
 
-def _add_pages(app: QuartTrio) -> None:
+def _add_pages(app: QuartTrio, running: list[Running] | None) -> None:
     @app.get("/")
     async def index() -> str:
         return "served"
 
     @app.get("/slow/<float:seconds>")
     async def slow(seconds: float) -> str:
+        if running:
+            running[0].slow_began.set()
         await trio.sleep(seconds)
         return "slept"
 

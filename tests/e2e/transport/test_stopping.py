@@ -51,7 +51,8 @@ async def test_a_request_under_way_is_answered_and_told_that_it_was_the_last() -
         stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         async with stream:
             await stream.send_all(get("/slow/0.5"))
-            await trio.sleep(0.1)
+            with trio.fail_after(10):
+                await server.slow_began.wait()
             server.stop.set()
             assert b"connection: close" in (await _answer(stream)).lower()
 
