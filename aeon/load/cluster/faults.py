@@ -20,6 +20,8 @@ AT_ONCE: Final = 3
 HEAL_SECONDS: Final = 3.0
 """Before the end of the load no new fault begins."""
 NODE_AWAY_SECONDS: Final = 60.0
+STUBBORN: Final = "node-did-not-stop"
+"""In the report: a node that a signal did not end in time, and that was killed."""
 
 
 class Faults:
@@ -94,7 +96,12 @@ class Faults:
             has_ended = node.has_ended
             node.may_start = trio.Event()
             node.server.send(number)
-            await has_ended.wait()
+            with trio.move_on_after(NODE_AWAY_SECONDS):
+                await has_ended.wait()
+            if not has_ended.is_set():
+                self.injected[STUBBORN] += 1
+                node.server.send(signal.SIGKILL)
+                await has_ended.wait()
             await self._wait(0.0, 3.0)
             node.may_start.set()
             with trio.move_on_after(NODE_AWAY_SECONDS):
