@@ -22,7 +22,6 @@ from sqlalchemy import (
     func,
     lateral,
     literal_column,
-    or_,
     select,
     true,
 )
@@ -30,10 +29,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from storage.database import Connection
 from storage.event_rows import EVENT_CODES
-from storage.events import ChatCreated, MemberAdded
+from storage.events import ChatCreated
 from storage.ids import ChatId, Seq, UserId
 from storage.query import Query
-from storage.tables import chats, events, members
+from storage.tables import added_user_id, adds_member, chats, events, members
 
 _user_ids: Final = bindparam("user_ids", type_=ARRAY(BigInteger))
 
@@ -99,24 +98,23 @@ _select_now: Final = Query(select(func.now()))
 def _entry(
     chat_id: ColumnElement[int], user_id: ColumnElement[int], *bounds: ColumnElement[bool]
 ) -> FromClause:
-    """The event with which somebody last came into a chat."""
-    return lateral(
-        select(events.c.seq)
-        .where(
-            events.c.chat_id == chat_id,
-            *bounds,
-            or_(
-                events.c.type == literal_column(str(EVENT_CODES[ChatCreated])),
-                and_(
-                    events.c.type == literal_column(str(EVENT_CODES[MemberAdded])),
-                    events.c.data["user_id"].astext.cast(BigInteger) == user_id,
-                ),
-            ),
-        )
-        .order_by(events.c.seq.desc())
-        .limit(literal_column("1"))
-        .correlate_except(events)
-    ).alias("entry")
+    """The event with which somebody last came into a chat; no ``seq`` when the log has none.
+
+    Two look-ups by index, however long the log is: a chat's first event may have brought them,
+    and the newest one that added them.
+    """
+    log = events.c
+    added = select(func.max(log.seq)).where(
+        log.chat_id == chat_id, adds_member, added_user_id == user_id, *bounds
+    )
+    created = select(log.seq).where(
+        log.chat_id == chat_id,
+        log.seq == literal_column("1"),
+        log.type == literal_column(str(EVENT_CODES[ChatCreated])),
+        *bounds,
+    )
+    looked_up = (query.correlate_except(events).scalar_subquery() for query in (added, created))
+    return lateral(select(func.greatest(*looked_up).label("seq"))).alias("entry")
 
 
 def _select_joined() -> Query:
@@ -171,7 +169,7 @@ async def joined_since(
     rows = await conn.fetch_all(
         _select_joined_query, {"user_ids": list(user_ids), "since": since - overlap}
     )
-    return [Joined(*row) for row in rows]
+    return [Joined(*row) for row in rows if row[2] is not None]
 
 
 async def entries_into(
@@ -184,4 +182,4 @@ async def entries_into(
     rows = await conn.fetch_all(
         _select_entries_query, {"chat_id": chat_id, "user_ids": list(user_ids), "until": until}
     )
-    return [(row[0], row[1]) for row in rows]
+    return [(row[0], row[1]) for row in rows if row[1] is not None]

@@ -37,10 +37,15 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    cast,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from storage.event_rows import EVENT_CODES
+from storage.events import MemberAdded
 
 TEXT_MAX_CHARACTERS: Final = 4096
 """Longest message text in Unicode code points (Telegram's own bound)."""
@@ -276,6 +281,19 @@ events = Table(
     PrimaryKeyConstraint("chat_id", "seq"),
 )
 Index("ix_events_at", events.c.at, postgresql_using="brin")
+# With which event somebody came into a chat; the key is spelt out in the statement, because a
+# parameter in its place never matches an index.
+adds_member: Final = events.c.type == literal_column(str(EVENT_CODES[MemberAdded]))
+added_user_id: Final = cast(
+    events.c.data.op("->>", return_type=Text())(literal_column("'user_id'")), BigInteger
+)
+Index(
+    "ix_events_chat_id_added_user_id_seq",
+    events.c.chat_id,
+    added_user_id,
+    events.c.seq,
+    postgresql_where=adds_member,
+)
 
 invitations = Table(
     "invitations",

@@ -7,11 +7,12 @@ nothing either way.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from aeon.seed import add_filled_chat, fill
-from storage import chats, event_log, history, one_message, seeding, users
+from storage import chats, event_log, history, one_message, positions, seeding, users
 from storage.database import Connection, Database
 from storage.ids import ChatId, MessageId, Seq, UserId
 from tests.helpers.explained import ExplainedConnection
@@ -57,6 +58,12 @@ READS: dict[str, Read] = {
     "list": lambda conn, chat, user, _: chats.list_chats(conn, user),
     "locate": lambda conn, chat, user, at: one_message.locate_message(conn, at, user),
     "readers": lambda conn, chat, user, at: one_message.readers(conn, at, user),
+    "who joined lately": lambda conn, chat, user, _: positions.joined_since(
+        conn, [user], datetime.now(UTC), overlap=timedelta(days=3650)
+    ),
+    "who had joined": lambda conn, chat, user, _: positions.entries_into(
+        conn, chat, [user], Seq(2**53)
+    ),
 }
 
 
