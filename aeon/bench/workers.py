@@ -4,9 +4,9 @@ A few people talk in groups in which everybody is, so that the work is handing o
 the database is far from its limit, and what is left of the processors is shown. One worker and
 two are measured in turn, several times; figures are ratios of medians. There are two:
 
-- by the clock: what arrived in a second. Two workers, the database and the clients share the
-  machine's processors, so on two of them it falls short of what two workers can do, and it means
-  nothing while other programs keep the processors busy;
+- by the clock: what arrived in a second; the one that is wanted. Two workers, the database and the
+  clients share the machine's processors, so on two of them it falls short of what two workers can
+  do, and it means nothing while other programs keep the processors busy;
 - by processor time: what arrived for each second that the busiest worker computed. It is what a
   worker with a processor to itself would do, whoever else is at work.
 """
@@ -197,7 +197,7 @@ def command(
     """Measure what two workers deliver against one. Starts servers and a Redis of its own."""
     results = trio.run(measure, members, seconds, rounds, (1, 2))
     found = ratios(results)
-    is_missed = max(found.values()) < WANTED_RATIO
+    is_missed = found["by_clock"] < WANTED_RATIO
     if as_json:
         document = {"results": [asdict(one) for one in results], **found, "missed": is_missed}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
