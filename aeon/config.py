@@ -23,6 +23,8 @@ from storage.ids import MAX_ID
 MIN_SECRET_KEY_CHARACTERS: Final = 32
 SECRET_KEY_FILE: Final = "secret_key"
 MAX_WORKERS: Final = 256
+MIN_WATCHDOG_SECONDS: Final = 2.0
+"""Well above what a batch, a collection of garbage or a busy machine hold an event loop up."""
 
 _BOT_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{30,100}")
 _WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -63,6 +65,8 @@ class Settings(BaseSettings):
     """Node processes under the supervisor; None: one process without it."""
     shutdown_seconds: float = Field(default=25.0, ge=1.0, le=3600.0)
     """From the stop signal until what has not ended by itself is cut off."""
+    watchdog_seconds: float = Field(default=30.0, ge=0.0, le=3600.0)
+    """A worker whose event loop stood still for that long is replaced; 0: never."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = (
         "http://localhost:5173",
         "http://127.0.0.1:5173",
@@ -204,6 +208,13 @@ class Settings(BaseSettings):
         if url is not None and not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
             raise ValueError('give scheme and host, like "https://s3.example.org"')
         return None if url is None else url.rstrip("/")
+
+    @field_validator("watchdog_seconds")
+    @classmethod
+    def _check_watchdog(cls, seconds: float) -> float:
+        if 0 < seconds < MIN_WATCHDOG_SECONDS:
+            raise ValueError(f"give {MIN_WATCHDOG_SECONDS:g} seconds or more, or 0 for never")
+        return seconds
 
     @field_validator("metrics_bind")
     @classmethod

@@ -47,7 +47,8 @@ def serve(
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM.
 
-    With --workers, SIGHUP replaces the processes one by one; more than one needs REDIS_URL.
+    With --workers, one that dies is started again, one that hangs for WATCHDOG_SECONDS is
+    replaced, and SIGHUP replaces all of them one by one; more than one needs REDIS_URL.
     Without DATABASE_URL it starts its own PostgreSQL under DATA_DIR and migrates it. Settings
     come from the environment and from .env; env.example explains each.
 

@@ -57,6 +57,7 @@ def supervise(settings: Settings, announce: Callable[[str], None]) -> int:
             insecure_sockets=tuple(sock.fileno() for sock in insecure) if secure else (),
             metrics_sockets=tuple(sock.fileno() for sock in metrics),
             shutdown_seconds=settings.shutdown_seconds,
+            watchdog_seconds=settings.watchdog_seconds,
         )
         has_announced = False
 

@@ -14,8 +14,10 @@ class Orders:
     number: int
     """From 1; a successor has its predecessor's."""
     slot: int
-    """Its place in the table of turns."""
+    """Its place in the table of turns, and among the beats."""
     table: int
+    beats: int
+    """Where it counts, so that the supervisor sees that it turns."""
     life: int
     """Reads as ended when the supervisor is gone."""
     ready: int
@@ -32,8 +34,9 @@ class Orders:
     @property
     def descriptors(self) -> tuple[int, ...]:
         """All that the worker inherits."""
-        own = (self.table, self.life, self.ready, *self.sockets, *self.insecure_sockets)
-        return own if self.metrics is None else (*own, self.metrics)
+        own = (self.table, self.beats, self.life, self.ready)
+        all_of_them = (*own, *self.sockets, *self.insecure_sockets)
+        return all_of_them if self.metrics is None else (*all_of_them, self.metrics)
 
     def to_argument(self) -> str:
         """Write them as one argument."""

@@ -17,6 +17,7 @@ from aeon.net.turns import ABSENT, Table, create_table
 from aeon.supervise.backoff import RestartPolicy, Restarts
 from aeon.supervise.orders import Orders
 from aeon.supervise.process import WORKER_MODULE, WorkerProcess
+from aeon.supervise.watchdog import LOOKS, Watch
 
 START_SECONDS: Final = 90.0
 """Until a worker has to listen: the database may be recovering."""
@@ -54,6 +55,8 @@ class Plan:
     metrics_sockets: tuple[int, ...]
     """One for each worker, or none at all."""
     shutdown_seconds: float
+    watchdog_seconds: float = 0.0
+    """A worker whose event loop stood still for that long is replaced; 0: never."""
     policy: RestartPolicy = field(default_factory=RestartPolicy)
     module: str = WORKER_MODULE
     """What a worker runs."""
@@ -95,9 +98,10 @@ class Supervisor:
             # Two slots each: a successor starts beside the worker it replaces.
             self._table_fd = create_table(2 * self._plan.workers)
             self._table = Table(self._table_fd)
+            self._beats_fd = create_table(2 * self._plan.workers)
             # Workers hold the other end: it ends when we do, however we do.
             self._life, life = os.pipe()
-            for descriptor in (self._table_fd, self._life, life):
+            for descriptor in (self._table_fd, self._beats_fd, self._life, life):
                 descriptors.callback(os.close, descriptor)
             async with trio.open_nursery() as nursery:
                 for place in self._places:
@@ -105,6 +109,8 @@ class Supervisor:
                 nursery.start_soon(self._listen_to_signals)
                 nursery.start_soon(self._announce)
                 nursery.start_soon(self._reload)
+                if self._plan.watchdog_seconds:
+                    nursery.start_soon(self._watch)
                 try:
                     await self._stop.wait()
                 finally:
@@ -161,6 +167,7 @@ class Supervisor:
             number=number,
             slot=next(slot for slot in slots if slot not in taken),
             table=self._table_fd,
+            beats=self._beats_fd,
             life=self._life,
             ready=ready,
             sockets=self._plan.sockets,
@@ -194,6 +201,26 @@ class Supervisor:
         with trio.move_on_after(pause):
             await self._stop.wait()
         return True
+
+    async def _watch(self) -> None:
+        """Kill who hangs: its place is filled like that of anybody who died.
+
+        Who starts or drains is not watched; that has bounds of its own.
+        """
+        beats, watch, hung = Table(self._beats_fd), Watch[WorkerProcess](), 0
+        while True:
+            await trio.sleep(self._plan.watchdog_seconds / LOOKS)
+            serving = [worker for worker in self._processes if worker.serves]
+            for worker in watch.look({one: beats.count(one.orders.slot) for one in serving}):
+                hung += 1
+                _log.error(
+                    "worker_hangs",
+                    worker=worker.orders.number,
+                    pid=worker.pid,
+                    silent_seconds=self._plan.watchdog_seconds,
+                    hung_so_far=hung,
+                )
+                worker.kill()
 
     def _forget(self, worker: WorkerProcess) -> None:
         if worker not in self._processes:

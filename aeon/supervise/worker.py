@@ -20,6 +20,7 @@ from aeon.net.turns import Table, Turns
 from aeon.observe import configure_logging
 from aeon.stopping import Ending, stopping
 from aeon.supervise.orders import Orders
+from aeon.supervise.watchdog import Pulse
 
 OVERDUE_SECONDS: Final = 5.0
 """After the budget for stopping, what is left of an orphan ends itself."""
@@ -57,7 +58,9 @@ async def _serve(settings: Settings, orders: Orders) -> Ending:
             await run_node(
                 settings, stop, config=config, turns=turns, ending=ending, task_status=task_status
             )
+            nursery.cancel_scope.cancel(reason="the node has ended")
 
+        nursery.start_soon(Pulse(Table(orders.beats), orders.slot).run)
         await nursery.start(run)
         _say_ready(orders.ready)
     return ending

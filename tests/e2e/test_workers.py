@@ -46,7 +46,11 @@ def workers(
     database_url: str, redis_url: str, metrics_port: int, tmp_path: Path
 ) -> Iterator[Workers]:
     environment = serving_environment(
-        database_url, tmp_path, REDIS_URL=redis_url, METRICS_BIND=f"127.0.0.1:{metrics_port}"
+        database_url,
+        tmp_path,
+        REDIS_URL=redis_url,
+        METRICS_BIND=f"127.0.0.1:{metrics_port}",
+        WATCHDOG_SECONDS="4",
     )
     with serving_with_workers(environment, tmp_path, "--workers", "2") as running:
         yield running
@@ -100,6 +104,7 @@ async def test_workers_share_the_connections_and_outlive_each_other(
     await _check_that_each_shows_its_figures(workers, metrics_port)
     await _check_that_connections_spread(workers)
     await _check_that_others_serve_when_one_dies(workers)
+    await _check_that_one_that_hangs_is_replaced(workers)
 
     pids = workers.pids().values()
     async with workers.server.connected(ANNA) as websocket:
@@ -160,6 +165,16 @@ async def _check_that_others_serve_when_one_dies(workers: Workers) -> None:
     assert answered > 10
     (death,) = workers.events("worker_died")
     assert (death["pid"], death["how"]) == (victim, "SIGKILL")
+    assert is_alive(other)
+    assert not is_alive(victim)
+
+
+async def _check_that_one_that_hangs_is_replaced(workers: Workers) -> None:
+    victim, other = workers.pids().values()
+    os.kill(victim, signal.SIGSTOP)
+    await workers.event("worker_ready", 4)
+    (hang,) = workers.events("worker_hangs")
+    assert hang["pid"] == victim
     assert is_alive(other)
     assert not is_alive(victim)
 

@@ -1,7 +1,8 @@
 """A worker that serves nothing and does as it is told by files in its directory.
 
 ``crash``: it ends at once. ``refuse``: with the status of a refusal. ``stubborn``: it ignores
-SIGTERM. Each of them may be named for one worker only: ``crash-2``.
+SIGTERM. ``hang``: it lives on and counts no more. Each of them may be named for one worker
+only: ``crash-2``.
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from aeon.net.turns import Table
 from aeon.supervise.orders import Orders
 
 
@@ -31,8 +33,12 @@ def main() -> None:
         started.write(f"{orders.number} {os.getpid()}\n")
     os.write(orders.ready, b"ready\n")
     os.close(orders.ready)
+    beats, table = 0, Table(orders.beats)
     while True:
-        time.sleep(60)  # noqa: TID251 - it is no Trio program
+        if not told("hang"):
+            beats += 1
+            table.note(orders.slot, beats)
+        time.sleep(0.01)  # noqa: TID251 - it is no Trio program
 
 
 if __name__ == "__main__":

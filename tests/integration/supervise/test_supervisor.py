@@ -61,7 +61,11 @@ class Watched:
 
 @asynccontextmanager
 async def supervising(
-    directory: Path, *, workers: int = 2, shutdown_seconds: float = 5.0
+    directory: Path,
+    *,
+    workers: int = 2,
+    shutdown_seconds: float = 5.0,
+    watchdog_seconds: float = 0.0,
 ) -> AsyncIterator[Watched]:
     plan = Plan(
         workers=workers,
@@ -71,6 +75,7 @@ async def supervising(
         insecure_sockets=(),
         metrics_sockets=(),
         shutdown_seconds=shutdown_seconds,
+        watchdog_seconds=watchdog_seconds,
         policy=QUICK,
         module="tests.helpers.tiny_worker",
     )
@@ -203,3 +208,31 @@ async def test_a_second_signal_kills(directory: Path) -> None:
         await watched.state("stopping")
         signal_us(signal.SIGTERM)
     assert watched.result == ExitStatus.CUT_SHORT
+
+
+async def test_who_hangs_is_replaced_and_the_others_stay(directory: Path) -> None:
+    async with supervising(directory, watchdog_seconds=1.0) as watched:
+        await watched.state("ready")
+        pids = dict(watched.started())
+        os.kill(pids[1], signal.SIGSTOP)
+        await watched.start_number(3)
+        assert not _is_alive(pids[1])
+        assert _is_alive(pids[2])
+        watched.tell("hang-2")
+        await watched.start_number(4)
+        assert not _is_alive(pids[2])
+        watched.untell("hang-2")
+        assert [number for number, _ in watched.started()[2:]] == [1, 2]
+        signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.DRAINED
+
+
+async def test_the_only_worker_is_replaced_when_it_hangs(directory: Path) -> None:
+    async with supervising(directory, workers=1, watchdog_seconds=1.0) as watched:
+        await watched.state("ready")
+        ((_, pid),) = watched.started()
+        os.kill(pid, signal.SIGSTOP)
+        await watched.start_number(2)
+        assert not _is_alive(pid)
+        signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.DRAINED
