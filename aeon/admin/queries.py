@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from aeon.wire.text import Input, QueryId
+from aeon.wire.text import Digits, Input, QueryId
 
 MAX_ROWS = 500
 MAX_OFFSET = 1_000_000
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 # Numbers of a query arrive as text.
-_Limit = Annotated[int, Field(ge=1, le=MAX_ROWS)]
-_Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET)]
+_Limit = Annotated[int, Field(ge=1, le=MAX_ROWS), Digits]
+_Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET), Digits]
 
 
 class ActorQuery(Input):

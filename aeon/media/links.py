@@ -115,7 +115,10 @@ class LinkMaker:
 
     def media_id_of(self, url: str) -> MediaId | None:
         """Name the file behind a link of ours that is valid; None for anything else."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
         if not parts.path.startswith(MEDIA_PATH):
             return None
         media_id = media_id_of_name(parts.path.removeprefix(MEDIA_PATH))

@@ -1,7 +1,7 @@
 """What clients send: bodies and queries of REST, and the commands WebSocket shares with it.
 
-Limits are those of storage and are counted in Unicode code points. A field that is absent and
-one that is null mean the same, except where a model says otherwise.
+Limits are those of storage and are counted in Unicode code points. A field that may be null
+means the same as when it is absent, except where a model says otherwise.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import FailFast, Field, StringConstraints, ValidationError, model_validator
 
 from aeon.errors import FieldFault
 from aeon.telegram.init_data import MAX_CHARACTERS as INIT_DATA_MAX_CHARACTERS
@@ -17,6 +17,7 @@ from aeon.wire.text import (
     BIO_MAX_CHARACTERS,
     ClientMsgId,
     Description,
+    Digits,
     Flag,
     Id,
     Input,
@@ -36,8 +37,13 @@ from storage.tables import CAPTION_MAX_CHARACTERS
 MAX_MEMBER_IDS = 200
 MAX_PAGE_ITEMS = 100
 MAX_EVENTS = 500
+MAX_NAME_CHARACTERS = 64
+"""Of a field's name in an answer, which a client may have made up."""
 
 ChatTypeName = Literal["private", "group", "channel"]
+# Numbers of a query arrive as text.
+_Limit = Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS), Digits]
+_Position = Annotated[int, Field(ge=0, le=MAX_ID), Digits]
 
 
 class SendMessageInput(Input):
@@ -98,7 +104,7 @@ class CreateChatInput(Input):
     chat_type: ChatTypeName = "private"
     description: Description | None = None
     photo_url: Link | None = None
-    member_ids: Annotated[tuple[Id, ...], Field(max_length=MAX_MEMBER_IDS)] = ()
+    member_ids: Annotated[tuple[Id, ...], Field(max_length=MAX_MEMBER_IDS), FailFast()] = ()
     """Telegram ids. Unknown ones and one's own are skipped."""
 
 
@@ -154,11 +160,11 @@ class HistoryQuery(Input):
     """Which messages of a chat: a page (1 is the newest), or a window around an id."""
 
     page: QueryId = 1
-    per_page: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] = 50
+    per_page: _Limit = 50
     before_id: QueryId | None = None
-    after_id: Annotated[int, Field(ge=0, le=MAX_ID)] | None = None
+    after_id: _Position | None = None
     around_id: QueryId | None = None
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] | None = None
+    limit: _Limit | None = None
 
     @property
     def is_window(self) -> bool:
@@ -180,22 +186,22 @@ class HistoryQuery(Input):
 class EventsQuery(Input):
     """Which part of a chat's log."""
 
-    after: Annotated[int, Field(ge=0, le=MAX_ID)] = 0
-    limit: Annotated[int, Field(ge=1, le=MAX_EVENTS)] = 100
+    after: _Position = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_EVENTS), Digits] = 100
 
 
 class ReadersQuery(Input):
     """Which part of a message's readers."""
 
     after_id: QueryId | None = None
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] = 50
+    limit: _Limit = 50
 
 
 class PageQuery(Input):
     """A page of a list."""
 
-    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    per_page: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] = 50
+    page: Annotated[int, Field(ge=1, le=1_000_000), Digits] = 1
+    per_page: _Limit = 50
 
 
 class MakeAdminQuery(Input):
@@ -255,7 +261,7 @@ class ChatCommand(Input):
 class ResumeCommand(Input):
     """The last ``seq`` seen of each chat."""
 
-    cursors: Annotated[dict[QueryId, SeqNumber], Field(max_length=10_000)]
+    cursors: Annotated[dict[QueryId, SeqNumber], Field(max_length=10_000), FailFast()]
 
 
 class PingCommand(Input):
@@ -266,7 +272,9 @@ def field_errors(error: ValidationError) -> Sequence[FieldFault]:
     """Name what pydantic found wrong, without the values that were sent."""
     return [
         FieldFault(
-            field=".".join(str(part) for part in fault["loc"] if part != "[key]"),
+            field=".".join(
+                str(part)[:MAX_NAME_CHARACTERS] for part in fault["loc"] if part != "[key]"
+            ),
             message=fault["msg"].removeprefix("Value error, "),
             code=_code(fault["type"], fault["loc"]),
         )

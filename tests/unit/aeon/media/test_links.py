@@ -50,6 +50,10 @@ def test_a_link_of_another_key_is_not_ours() -> None:
     assert LinkMaker(signer(clock), None).media_id_of(theirs) is None
 
 
+def test_what_is_no_address_is_no_link_of_ours() -> None:
+    assert LinkMaker(signer(Clock()), None).media_id_of("//a[/media/x") is None
+
+
 def test_a_previews_link_does_not_open_the_file() -> None:
     clock = Clock()
     ours = signer(clock)

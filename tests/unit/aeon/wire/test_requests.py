@@ -98,6 +98,49 @@ def test_a_message_holds_something(fields: dict[str, object]) -> None:
     faults(requests.SendMessageInput, chat_id=7, **fields)
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "ftp://a", "x"])
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        (requests.CreateChatInput, {"member_ids": ["x"] * 60_000}),
+        (requests.CreateChatInput, {f"n{number}": 0 for number in range(20_000)}),
+        (requests.ResumeCommand, {"cursors": {str(number): "x" for number in range(1, 7_000)}}),
+        (requests.ResumeCommand, {"cursors": {f"{number}x": 1 for number in range(7_000)}}),
+        (requests.CreateChatInput, {"n" * 200_000: 0}),
+    ],
+)
+def test_a_flood_of_faults_is_named_in_few_words(
+    model: type[BaseModel], fields: dict[str, object]
+) -> None:
+    """One body of ours had the server name sixty thousand fields, which took it a second."""
+    named = faults(model, **fields)
+    assert 1 <= len(named) <= 20
+    assert len(str(named)) < 2_000
+
+
+def test_known_fields_are_read_among_many_unknown_ones() -> None:
+    unknown = {f"n{number}": 0 for number in range(100)}
+    named = faults(requests.ChatCommand, **unknown, chat_id="x")
+    assert named[0] == ("chat_id", "invalid_field")
+    assert ("n0", "invalid_field") in named
+
+
+@pytest.mark.parametrize(
+    "text", [" 7", "7 ", "+7", "7.0", "1_0", "1e1", "٣", "", "0x7", "7" * 5_000]
+)
+def test_numbers_of_a_query_are_digits(text: str) -> None:
+    assert faults(requests.HistoryQuery, page=text)[0] == ("page", "invalid_field")
+    assert faults(requests.HistoryQuery, per_page=text)[0][0] == "per_page"
+    assert faults(requests.EventsQuery, after=text)[0][0] == "after"
+    assert faults(requests.ResumeCommand, cursors={text: 1})[0][0] == f"cursors.{text[:64]}"
+    assert requests.HistoryQuery.model_validate({"page": "7"}).page == 7
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("javascript:alert(1)", "data:text/html,x", "ftp://a", "x"),
+        *("http://[bad", "https://]/x", "//a[/media/x"),
+    ],
+)
 def test_pictures_are_links(url: str) -> None:
     assert faults(requests.CreateChatInput, photo_url=url) == [("photo_url", "invalid_field")]
