@@ -14,7 +14,12 @@ import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
 from quart import Request, Response, g, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    RequestEntityTooLarge,
+    RequestTimeout,
+)
 
 from aeon.admin.access import Visit, run_for_operator
 from aeon.api.route import Answer, Call, Route, is_match
@@ -50,7 +55,12 @@ def view(services: Services, route: Route) -> Callable[..., Awaitable[Response]]
 def failure(error: Exception, where: str) -> Response:
     """Turn what was raised into an answer, and log what nobody foresaw."""
     if isinstance(error, HTTPException):
-        return error_response(_http_fault(error))
+        response = error_response(_http_fault(error))
+        if isinstance(error, MethodNotAllowed):
+            # OPTIONS is answered at every address.
+            allowed = {*(error.valid_methods or ()), "OPTIONS"}
+            response.headers["Allow"] = ", ".join(sorted(allowed))
+        return response
     found = describe(error)
     if found.is_bug:
         _log.error("request_failed", route=where, request_id=request_id(), exc_info=error)

@@ -16,6 +16,7 @@ from typing import Final
 
 import orjson
 from quart import Blueprint, Response, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from aeon.api.dispatch import JSON, credentials_of, failure
 from aeon.auth.authenticate import authenticate
@@ -124,7 +125,7 @@ class _Routes:
         methods = {"PATCH": self.patch, "DELETE": self.delete, "HEAD": self.head}
         method = methods.get(request.headers.get("X-HTTP-Method-Override", "").upper())
         if method is None:
-            return _failure(EdgeError("method_not_allowed"))
+            return _failure(MethodNotAllowed(("DELETE", "GET", "HEAD", "PATCH")))
         return await self.operation(method)(upload_id=upload_id)
 
     async def show(self, upload_id: str) -> Response:

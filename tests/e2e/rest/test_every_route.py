@@ -145,9 +145,12 @@ async def test_methods_that_a_route_does_not_have(server: Server, services: Serv
     async with front_end(server) as http:
         for path in {path for _, path in routes(services)}:
             # What a path takes, also by a more general rule: /users/{user_id} covers its siblings.
-            for method in set(METHODS) - set(urls.allowed_methods(path)):
+            allowed = set(urls.allowed_methods(path))
+            for method in set(METHODS) - allowed:
                 answer = await http.request(method, path)
                 check_refusal(answer, 405, (method, path))
+                named = set(answer.headers["Allow"].split(", "))
+                assert named == allowed | {"OPTIONS"}, (method, path)
 
 
 async def test_refusals_of_every_kind_can_be_read(server: Server, services: Services) -> None:
