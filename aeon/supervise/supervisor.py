@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -13,6 +13,7 @@ from typing import Final, Literal
 import structlog
 import trio
 
+from aeon import stopping
 from aeon.net.turns import ABSENT, Table, create_table
 from aeon.supervise.backoff import RestartPolicy, Restarts
 from aeon.supervise.orders import Orders
@@ -34,12 +35,14 @@ class ExitStatus(IntEnum):
 
     DRAINED = 0
     """Told to stop, and every worker drained in time."""
-    CUT_SHORT = 1
+    CUT_SHORT = stopping.CUT_SHORT
     """Told to stop, and something was still under way when time was up."""
     REFUSED = 2
     """A worker refused its first start, for its settings or its database, and said what to do."""
     GAVE_UP = 3
     """Workers kept failing, and none was left that served."""
+    ACTORS_CUT_OFF = stopping.ACTORS_CUT_OFF
+    """Told to stop, and every worker ended in time, but some had to cut actors off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,11 +294,20 @@ class Supervisor:
             self._kill_all("SHUTDOWN_SECONDS are over")
         for worker in workers:
             await worker.wait()
-            if worker.status not in (0, -signal.SIGTERM):
-                self._result = self._result or ExitStatus.CUT_SHORT
+        self._result = self._result or _sum_up(worker.status for worker in workers)
 
     def _kill_all(self, reason: str) -> None:
         running = [worker for worker in self._processes if worker.status is None]
         _log.warning("killing_workers", reason=reason, workers=len(running))
         for worker in running:
             worker.kill()
+
+
+def _sum_up(statuses: Iterable[int | None]) -> ExitStatus:
+    """Tell how workers ended that were told to stop: as the worst of them did."""
+    # One that was told before it could listen to signals ends by the signal.
+    faults = set(statuses) - {0, -signal.SIGTERM}
+    if not faults:
+        return ExitStatus.DRAINED
+    only_actors = faults == {ExitStatus.ACTORS_CUT_OFF}
+    return ExitStatus.ACTORS_CUT_OFF if only_actors else ExitStatus.CUT_SHORT

@@ -1,8 +1,8 @@
 """A worker that serves nothing and does as it is told by files in its directory.
 
 ``crash``: it ends at once. ``refuse``: with the status of a refusal. ``stubborn``: it ignores
-SIGTERM. ``hang``: it lives on and counts no more. Each of them may be named for one worker
-only: ``crash-2``.
+SIGTERM. ``cut-off``: told to stop, it says that it cut actors off; ``fail``: that it was cut short.
+``hang``: it lives on and counts no more. Each of them may be named for one worker only: ``crash-2``.
 """
 
 import os
@@ -28,7 +28,8 @@ def main() -> None:
             crashed.write("x")
         raise SystemExit(70)
     is_stubborn = told("stubborn")
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if is_stubborn else lambda *_: sys.exit(0))
+    status = 4 if told("cut-off") else 1 if told("fail") else 0
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if is_stubborn else lambda *_: sys.exit(status))
     with Path("started").open("a") as started:
         started.write(f"{orders.number} {os.getpid()}\n")
     os.write(orders.ready, b"ready\n")

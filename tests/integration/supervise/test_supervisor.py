@@ -200,6 +200,25 @@ async def test_who_does_not_go_in_time_is_killed(directory: Path) -> None:
     assert watched.result == ExitStatus.CUT_SHORT
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["cut-off-1"], ExitStatus.ACTORS_CUT_OFF),
+        (["cut-off"], ExitStatus.ACTORS_CUT_OFF),
+        (["cut-off-1", "fail-2"], ExitStatus.CUT_SHORT),
+    ],
+)
+async def test_it_ends_as_the_worst_of_its_workers_did(
+    words: list[str], expected: ExitStatus, directory: Path
+) -> None:
+    for word in words:
+        (directory / word).touch()
+    async with supervising(directory) as watched:
+        await watched.state("ready")
+        signal_us(signal.SIGTERM)
+    assert watched.result == expected
+
+
 async def test_a_second_signal_kills(directory: Path) -> None:
     (directory / "stubborn").touch()
     async with supervising(directory, shutdown_seconds=1000.0) as watched:
