@@ -2,7 +2,8 @@
 
 ``crash``: it ends at once. ``refuse``: with the status of a refusal. ``stubborn``: it ignores
 SIGTERM. ``cut-off``: told to stop, it says that it cut actors off; ``fail``: that it was cut short.
-``hang``: it lives on and counts no more. Each of them may be named for one worker only: ``crash-2``.
+``hang``: it lives on and counts no more. Each of them may be named for one worker only:
+``crash-2``.
 """
 
 import os
