@@ -18,8 +18,8 @@ from quart_trio.wrappers.request import TrioBody
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-STREAMING_PATHS: Final = ("/api/v1/messages/upload-media", "/api/v1/uploads")
-"""The handlers of these read as it arrives, and bound what they read by themselves."""
+_FORM_PATH: Final = "/api/v1/messages/upload-media"
+_PIECES_PATH: Final = "/api/v1/uploads"
 
 
 class PulledBody(TrioBody):
@@ -63,8 +63,18 @@ class StreamingRequest(TrioRequest):
 
     def __init__(self, method: str, scheme: str, path: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(method, scheme, path, *args, **kwargs)
-        if path.startswith(STREAMING_PATHS):
+        if _is_streamed(method, path):
             self.body = PulledBody()
+
+
+def _is_streamed(method: str, path: str) -> bool:
+    """Whether the handler reads as it arrives, and bounds by itself what it reads.
+
+    PUT on the form's path is no upload: it names a message, badly, and brings ordinary JSON.
+    """
+    if method == "POST" and path.removesuffix("/") == _FORM_PATH:
+        return True
+    return path == _PIECES_PATH or path.startswith(f"{_PIECES_PATH}/")
 
 
 class StreamingHTTPConnection(TrioASGIHTTPConnection):

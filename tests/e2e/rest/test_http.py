@@ -150,6 +150,14 @@ async def test_a_path_that_is_no_id(server: Server, text: str) -> None:
     assert [one["field"] for one in answer.json()["details"]] == ["chat_id"]
 
 
+@pytest.mark.parametrize("name", ["upload-media", "upload-media/", "upload-media-x", "forward"])
+async def test_a_message_of_a_name_that_another_method_has(server: Server, name: str) -> None:
+    async with server.person(ANNA) as anna:
+        answer = await anna.request("PUT", f"/api/v1/messages/{name}", json={"text": "x"})
+    assert answer.status_code == 422
+    assert [one["field"] for one in answer.json()["details"]] == ["message_id"]
+
+
 async def test_reads_can_be_revalidated(server: Server) -> None:
     async with server.person(ANNA) as anna:
         chat_id = await anna.create_group()
