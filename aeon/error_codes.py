@@ -153,6 +153,9 @@ ERRORS: Final[Mapping[str, ErrorKind]] = MappingProxyType(
             retryable=True,
         ),
         "file_not_found": ErrorKind(HTTPStatus.NOT_FOUND, "No such file, or the link has expired."),
+        "range_not_satisfiable": ErrorKind(
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The file ends before this range."
+        ),
         "upload_not_found": ErrorKind(HTTPStatus.NOT_FOUND, "No such upload."),
         "offset_mismatch": ErrorKind(
             HTTPStatus.CONFLICT, "The upload stands elsewhere; ask where with HEAD."

@@ -14,10 +14,12 @@ import orjson
 from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 
-from aeon.api.dispatch import JSON, credentials_of, failure
+from aeon.api.dispatch import JSON, credentials_of, error_response, failure
 from aeon.api.resumable import add_resumable_routes
+from aeon.api.route import is_match
 from aeon.auth.authenticate import authenticate
 from aeon.auth.rates import check_rate
+from aeon.errors import fault
 from aeon.limits import Kind
 from aeon.media.errors import MediaNotFound
 from aeon.media.kinds import UNKNOWN_TYPE, MediaKind
@@ -119,21 +121,15 @@ async def _send(services: Services, opened: OpenedFile, *, is_preview: bool) -> 
     headers["Content-Type"], headers["Content-Disposition"] = (
         (opened.media_type, "inline") if is_preview else _presentation(services, opened)
     )
-    if etag in request.headers.get("If-None-Match", ""):
+    if is_match(request.headers.get("If-None-Match"), etag):
         response.status_code = 304
         del headers["Content-Type"]
         del headers["Content-Length"]
         return response
-    wanted = request.headers.get("Range")
-    if request.headers.get("If-Range", etag) != etag:
-        wanted = None
     try:
-        part = parse_range(wanted, opened.size_bytes)
+        part = parse_range(_wanted_range(etag), opened.size_bytes)
     except Unsatisfiable:
-        response.status_code = 416
-        headers["Content-Range"] = f"bytes */{opened.size_bytes}"
-        headers["Cache-Control"] = "no-store"
-        return response
+        return _behind_the_end(opened.size_bytes)
     if part is None:
         part = ByteRange(0, opened.size_bytes)
     else:
@@ -144,6 +140,21 @@ async def _send(services: Services, opened: OpenedFile, *, is_preview: bool) -> 
         await body.open()
         response.response = body
     headers["Content-Length"] = str(part.length)
+    return response
+
+
+def _wanted_range(etag: str) -> str | None:
+    """The range asked for, if it is of this version; RFC 9110 (14.2) knows ranges of GET only."""
+    if request.method != "GET" or request.headers.get("If-Range", etag) != etag:
+        return None
+    return request.headers.get("Range")
+
+
+def _behind_the_end(size_bytes: int) -> Response:
+    response = error_response(fault("range_not_satisfiable"))
+    response.headers["Content-Range"] = f"bytes */{size_bytes}"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 
 

@@ -68,6 +68,7 @@ _UPLOAD_ERRORS: Final = (
 )
 _DOWNLOAD_ERRORS: Final = (
     "file_not_found",
+    "range_not_satisfiable",
     "files_unavailable",
     *DATABASE_ERRORS,
     "internal_error",
@@ -109,7 +110,6 @@ def _download(summary: str, operation: str) -> Json:
                 },
                 "206": {"description": "A part of them"},
                 "304": {"description": "What you have is still right"},
-                "416": {"description": "Behind the end"},
                 **error_responses(_DOWNLOAD_ERRORS),
             },
         }

@@ -147,6 +147,8 @@ def is_match(if_none_match: str | None, etag: str) -> bool:
     """Compare weakly, as RFC 9110 (13.1.2) wants for If-None-Match."""
     if if_none_match is None:
         return False
+    if if_none_match.strip() == "*":
+        return True
     wanted = etag.removeprefix("W/")
     return any(
         candidate.strip().removeprefix("W/") == wanted for candidate in if_none_match.split(",")

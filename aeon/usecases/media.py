@@ -58,7 +58,12 @@ async def upload_file(
     with depot.upload_slot(principal.user_id):
         await depot.check_quota(principal.user_id, content_length or 0)
         async with depot.staging.receive(max_bytes) as incoming:
+            received_bytes = 0
             async for chunk in body:
+                # Also of what stands around the file: a chunked body announces no end.
+                received_bytes += len(chunk)
+                if received_bytes > max_bytes + FORM_OVERHEAD_BYTES:
+                    raise FileTooLarge(max_bytes)
                 pieces = form.feed(chunk)
                 if pieces:
                     await incoming.write(pieces)

@@ -192,16 +192,18 @@ async def test_too_large_by_its_announcement(server: Server, services: Services)
     assert await staged(services) == []
 
 
+@pytest.mark.parametrize("part", ["in the file", "behind the form"])
 async def test_too_large_without_an_announcement_is_refused_on_the_way(
-    server: Server, services: Services
+    server: Server, services: Services, part: str
 ) -> None:
+    head = PART_HEAD if part == "in the file" else multipart(b"x")
     async with server.person(ANNA) as anna, trio.open_nursery() as nursery:
         stream = await begin_upload(server, anna, "Transfer-Encoding: chunked")
         sent = 0
 
         async def send_for_ever() -> None:
             nonlocal sent
-            await stream.send_all(chunk(PART_HEAD))
+            await stream.send_all(chunk(head))
             while True:
                 await stream.send_all(chunk(bytes(65536)))
                 sent += 65536

@@ -41,6 +41,8 @@ async def test_ranges_that_are_none(server: Server) -> None:
         nonsense = await fetch(url, Range="bytes=x")
 
     assert (behind.status_code, behind.headers["Content-Range"]) == (416, "bytes */700000")
+    assert behind.json()["code"] == "range_not_satisfiable"
+    assert behind.headers["Access-Control-Allow-Origin"] == "*"
     assert [(one.status_code, one.content == CONTENT) for one in (several, nonsense)] == [
         (200, True),
         (200, True),
@@ -53,12 +55,14 @@ async def test_conditions(server: Server) -> None:
         first = await fetch(url)
         etag = first.headers["ETag"]
         same = await fetch(url, **{"If-None-Match": f'"other", {etag}'})
-        other = await fetch(url, **{"If-None-Match": '"other"'})
+        other = await fetch(url, **{"If-None-Match": f'"other", "{etag[1:5]}"'})
+        any_version = await fetch(url, **{"If-None-Match": "*"})
         part = await fetch(url, **{"Range": "bytes=0-4", "If-Range": etag})
         changed = await fetch(url, **{"Range": "bytes=0-4", "If-Range": '"old"'})
 
     assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", etag)
     assert other.status_code == 200
+    assert any_version.status_code == 304
     assert (part.status_code, part.content) == (206, CONTENT[:5])
     assert (changed.status_code, changed.content == CONTENT) == (200, True)
 
@@ -72,6 +76,16 @@ async def test_head_is_get_without_the_bytes(server: Server) -> None:
     assert head.content == b""
     for name in ("Content-Length", "Content-Type", "ETag", "Accept-Ranges", "Content-Disposition"):
         assert head.headers[name] == got.headers[name]
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-1", "bytes=999999999-"])
+async def test_ranges_are_of_get_only(server: Server, wanted: str) -> None:
+    async with server.person(ANNA) as anna:
+        url = (await upload(anna, CONTENT))["media_url"]
+        head = await fetch(url, "HEAD", Range=wanted)
+
+    assert (head.status_code, head.headers["Content-Length"]) == (200, "700000")
+    assert "Content-Range" not in head.headers
 
 
 async def test_links_are_cached_no_longer_than_they_live(server: Server) -> None:
