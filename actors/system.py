@@ -30,6 +30,8 @@ class ActorLimits:
     """A chat without a command for this long goes to sleep."""
     user_idle_seconds: float = 60.0
     """A person's actor sleeps this long after the last connection went."""
+    shutdown_seconds: float = 5.0
+    """How long a shutdown waits for the actors of one kind."""
 
 
 def register_kinds(
@@ -43,11 +45,16 @@ def register_kinds(
             capacity=limits.chat_mailbox,
             max_batch=limits.chat_batch,
             idle_after_seconds=limits.idle_seconds,
+            shutdown_seconds=limits.shutdown_seconds,
             transient=(Unavailable,),
         ),
     )
     system.register(
         USER,
         partial(UserActor, ports=user),
-        Props(capacity=limits.user_mailbox, idle_after_seconds=limits.user_idle_seconds),
+        Props(
+            capacity=limits.user_mailbox,
+            idle_after_seconds=limits.user_idle_seconds,
+            shutdown_seconds=limits.shutdown_seconds,
+        ),
     )

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 import trio
 
@@ -53,6 +54,12 @@ from storage.ids import ChatId
 from storage.presence import PresenceStore
 from storage.retention import RetentionJob, RetentionPolicy
 from storage.writer import GroupWriter
+
+KIND_SHARE: Final = 0.2
+"""Of SHUTDOWN_SECONDS, at most this much goes to the mailboxes of one kind of actors: the writer,
+which commits what they accepted, stops after them."""
+CLOSING_SHARE: Final = 0.1
+"""Is kept for what is closed after actors and writer."""
 
 
 @asynccontextmanager
@@ -124,7 +131,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     presence=presence,
                     arrivals=None if cluster is None else cluster.arrivals,
                 ),
-                limits=ActorLimits(idle_seconds=settings.actor_idle_seconds),
+                limits=ActorLimits(
+                    idle_seconds=settings.actor_idle_seconds,
+                    shutdown_seconds=min(5.0, KIND_SHARE * settings.shutdown_seconds),
+                ),
             )
             async with system:
                 yield Services(
@@ -199,10 +209,20 @@ async def run_node(
     """
     async with open_services(settings) as services:
         garbage.settle()
-        await serve_node(services, stop, config=config, turns=turns, task_status=task_status)
+        try:
+            await serve_node(services, stop, config=config, turns=turns, task_status=task_status)
+        finally:
+            if ending is not None:
+                _share_what_is_left(services.system, ending, settings.shutdown_seconds)
     drained = services.system.drained
     if ending is not None and drained is not None:
         ending.actors_cut_off = len(drained.remaining)
+
+
+def _share_what_is_left(system: ActorSystem, ending: Ending, shutdown_seconds: float) -> None:
+    """Give the mailboxes and the writer what SHUTDOWN_SECONDS leave, but for closing the rest."""
+    left = ending.seconds_left() - CLOSING_SHARE * shutdown_seconds
+    system.shutdown_seconds = max(0.0, min(system.shutdown_seconds, left))
 
 
 async def serve_node(

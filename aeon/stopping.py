@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -28,6 +29,8 @@ class Ending:
     actors_cut_off: int = 0
     """Actors that had not finished what they had accepted when their time was up; those who
     waited for them were told that the outcome is unknown."""
+    deadline: float = math.inf
+    """When what is left is cut off, on Trio's clock; infinite until told to stop."""
 
     @property
     def exit_status(self) -> int:
@@ -35,6 +38,10 @@ class Ending:
         if self.was_cut_short:
             return CUT_SHORT
         return ACTORS_CUT_OFF if self.actors_cut_off else 0
+
+    def seconds_left(self) -> float:
+        """Say how long what still runs may take."""
+        return max(0.0, self.deadline - trio.current_time())
 
 
 @asynccontextmanager
@@ -51,13 +58,15 @@ async def stopping(
 
         def cut_short(reason: str) -> None:
             ending.was_cut_short = True
+            ending.deadline = trio.current_time()
             if within_seconds > 0:
                 _log.warning("stopping_cut_short", reason=reason)
             nursery.cancel_scope.cancel(reason=reason)
 
         async def watch_the_clock() -> None:
             await stop.wait()
-            await trio.sleep(within_seconds)
+            ending.deadline = trio.current_time() + within_seconds
+            await trio.sleep_until(ending.deadline)
             cut_short("SHUTDOWN_SECONDS are over")
 
         with trio.open_signal_receiver(*signals) as received:

@@ -9,8 +9,6 @@ import httpx
 import pytest
 import trio
 
-import actors.system
-from actors.runtime import Props
 from actors.services import Writing
 from aeon.config import Settings
 from aeon.main import run_node
@@ -30,7 +28,7 @@ async def test_a_stuck_actor_at_the_end_is_an_exit_status(
         caught.set()
         await trio.sleep_forever()
 
-    monkeypatch.setattr(actors.system, "Props", partial(Props, shutdown_seconds=0.2))
+    settings = settings.model_copy(update={"shutdown_seconds": 1.0})
     stop, ending = trio.Event(), Ending()
     async with trio.open_nursery() as nursery:
         listening = await nursery.start(partial(run_node, settings, stop, ending=ending))

@@ -15,6 +15,7 @@ async def test_the_first_signal_asks_and_the_block_goes_on() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         await stop.wait()
         await trio.testing.wait_all_tasks_blocked()
+        assert 25.0 < ending.seconds_left() <= 30.0
     assert not ending.was_cut_short
 
 
@@ -26,6 +27,7 @@ async def test_the_second_signal_cuts_short() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         await trio.sleep_forever()
     assert ending.was_cut_short
+    assert ending.seconds_left() == 0.0
 
 
 async def test_the_budget_cuts_short(autojump_clock: trio.testing.MockClock) -> None:
