@@ -16,10 +16,11 @@ from aeon import metrics, request_ids, ws
 from aeon.admin import dashboard
 from aeon.api import docs
 from aeon.api.cors import add_cors
-from aeon.api.dispatch import BODY_TIMEOUT_SECONDS, JSON, VARY, failure, view
+from aeon.api.dispatch import BODY_TIMEOUT_SECONDS, JSON, VARY, error_response, failure, view
 from aeon.api.media import media_blueprint
 from aeon.api.route import Route
 from aeon.api.routes import ROUTES
+from aeon.errors import fault
 from aeon.forwarded import ForwardedMiddleware, TrustedProxies
 from aeon.media.body import StreamingHTTPConnection, StreamingRequest
 from aeon.net.asgi import TransportMiddleware
@@ -90,6 +91,9 @@ def _add_common_parts(app: QuartTrio, services: Services) -> None:
         request_ids.begin(g.request_id)
         if request.method == "OPTIONS":
             return Response(orjson.dumps({"status": "ok"}), 200, content_type=JSON)
+        if "\0" in request.path:
+            # PostgreSQL stores no NUL, so nothing has a name with one.
+            return error_response(fault("not_found"))
         return None
 
     @app.after_request

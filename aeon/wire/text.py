@@ -94,7 +94,11 @@ Text = Annotated[str, StringConstraints(max_length=TEXT_MAX_CHARACTERS), Storabl
 Title = Annotated[str, StringConstraints(max_length=TITLE_MAX_CHARACTERS), Storable]
 Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_MAX_CHARACTERS), Storable]
 Link = Annotated[
-    str, StringConstraints(max_length=URL_MAX_CHARACTERS), Storable, AfterValidator(_link)
+    str,
+    StringConstraints(max_length=URL_MAX_CHARACTERS),
+    Storable,
+    AfterValidator(_link),
+    Field(json_schema_extra={"pattern": "^$|^https?://|^/"}),
 ]
 ClientMsgId = Annotated[
     str, StringConstraints(min_length=1, max_length=CLIENT_MSG_ID_MAX_CHARACTERS), Storable

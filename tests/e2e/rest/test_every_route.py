@@ -153,6 +153,19 @@ async def test_methods_that_a_route_does_not_have(server: Server, services: Serv
                 assert named == allowed | {"OPTIONS"}, (method, path)
 
 
+async def test_no_address_holds_a_nul(server: Server, services: Services) -> None:
+    raw = {"X-Telegram-Init-Data": init_data(ANNA, "Anna"), **TUS}
+    paths = [
+        (method, path.replace("999999", "%00").replace("nothing", "%00"))
+        for method, path in routes(services)
+        if "999999" in path or "nothing" in path
+    ]
+    assert len(paths) >= 30
+    async with front_end(server) as http:
+        for method, path in paths:
+            check_refusal(await http.request(method, path, headers=raw), 404, (method, path))
+
+
 async def test_refusals_of_every_kind_can_be_read(server: Server, services: Services) -> None:
     """Of every route with a body: 401, 422, 413; and the ones that only files have: 415, 412."""
     raw = {"X-Telegram-Init-Data": init_data(ANNA, "Anna")}
