@@ -8,7 +8,8 @@ Rules of this file:
 - When the outcome of a commit is unknown, the picture in memory is worth nothing: the askers
   are told to try again, and the actor crashes so that it loads afresh.
 - Whatever ends an incarnation between a commit and the end of its hand-out, the next one hands
-  out the rest: with other nodes about from the chat's position, alone from what is noted here.
+  out the rest, and tells it to other nodes. The commit may still be on its way when that one
+  starts, so it looks again for a while.
 - Order and receivers are the feed's (``actors.chat.feed``); what other nodes committed comes to
   it by ``NewsArrived``, through this same mailbox.
 """
@@ -17,10 +18,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from actors.chat.errors import ChatRefused
 from actors.chat.feed import Feed
-from actors.chat.ports import ChatMessage, ChatPorts, NewsArrived, SetTyping, TypingExpired
+from actors.chat.ports import (
+    ChatMessage,
+    ChatPorts,
+    LookAgain,
+    NewsArrived,
+    SetTyping,
+    TypingExpired,
+)
 from actors.cluster.wire import RemotePersonal, RemoteTyping
 from actors.delivery.frame import Frame
 from actors.runtime import Actor, ActorContext, Delivery
@@ -29,6 +38,8 @@ from storage.errors import CommitUnknown, StorageError
 from storage.events import DurableEvent
 from storage.ids import ChatId, Seq, UserId
 
+COMMIT_SECONDS: Final = 20.0
+"""Longer than a commit may take whose asker has gone."""
 _trail = logging.getLogger(__name__)
 
 
@@ -47,8 +58,13 @@ class ChatActor(Actor[ChatMessage]):
         if self._ports.cluster is not None:
             # Left by an incarnation that was stopped: it is in the log by now.
             self._ports.cluster.take(self._chat_id)
-        await self._feed.open(start=self._ports.interrupted.get(self._chat_id))
-        self._ports.interrupted.pop(self._chat_id, None)
+        since = self._ports.interrupted.get(self._chat_id)
+        if since is None:
+            await self._feed.open()
+            return
+        await self._feed.make_up(since)
+        del self._ports.interrupted[self._chat_id]
+        self._look_again(0.0)
 
     async def receive_batch(self, batch: Sequence[Delivery[ChatMessage]]) -> None:
         """Commit all commands of the batch as one append, then answer and hand out."""
@@ -64,6 +80,9 @@ class ChatActor(Actor[ChatMessage]):
                     await self._tell_typing(user_id, is_typing=False)
                 case NewsArrived():
                     await self._feed.take_news()
+                case LookAgain(waited_seconds):
+                    await self._feed.make_up(self._handed_out)
+                    self._look_again(waited_seconds)
                 case command:
                     asked.append(delivery)
                     commands.append(command)
@@ -87,16 +106,14 @@ class ChatActor(Actor[ChatMessage]):
     async def _commit(
         self, asked: Sequence[Delivery[ChatMessage]], commands: Sequence[AnyCommand]
     ) -> None:
-        view = self._feed.view
-        handed_out = Seq(0 if view is None else view.last_seq)
+        handed_out = self._handed_out
         request_ids = [delivery.trace_id for delivery in asked]
         try:
             outcomes = await self._append(asked, commands, request_ids)
             events = _events_of(outcomes)
             await self._feed.hand_out(events)
         except BaseException:
-            if self._ports.cluster is None:
-                self._ports.interrupted[self._chat_id] = handed_out
+            self._ports.interrupted[self._chat_id] = handed_out
             raise
         if not outcomes:
             return
@@ -107,6 +124,16 @@ class ChatActor(Actor[ChatMessage]):
         if _trail.isEnabledFor(logging.DEBUG):
             fields = {"chat_id": self._chat_id, "events": len(events), "request_ids": request_ids}
             _trail.debug("commands_answered", extra=fields)
+
+    @property
+    def _handed_out(self) -> Seq:
+        return Seq(0 if self._feed.view is None else self._feed.view.last_seq)
+
+    def _look_again(self, waited_seconds: float) -> None:
+        """Plan the next look: at 1, 3, 7, 15 and 31 s."""
+        if waited_seconds < COMMIT_SECONDS:
+            pause = waited_seconds + 1.0
+            self.context.timer("look_again", pause, LookAgain(waited_seconds + pause))
 
     async def _append(
         self,

@@ -21,7 +21,7 @@ from typing import Final
 
 from actors.chat.ports import ChatPorts
 from actors.chat.view import ChatView
-from actors.cluster.wire import RemoteEvent
+from actors.cluster.wire import RemoteEvent, look_up_to
 from actors.delivery.frame import Frame
 from actors.delivery.session import CloseReason
 from storage.events import (
@@ -78,6 +78,23 @@ class Feed:
             start = self._position()
         await self._advance(until)
         self._confirm()
+
+    async def make_up(self, since: Seq) -> None:
+        """Hand out and tell others what this node may have committed unnoticed after ``since``.
+
+        Raises:
+            StorageError: it can not be read now.
+        """
+        await self.open(start=since)
+        view = self.view
+        if self._cluster is None or view is None or view.last_seq <= since:
+            return
+        page = await self._ports.log.read_events(self._chat_id, since)
+        events = [event for event in page.events if event.seq <= view.last_seq]
+        if events and events[-1].seq == view.last_seq:
+            self._tell_others(events, [self._frame(event) for event in events])
+        else:  # Most of it is others' then, and told: who joined is found by the sweeps.
+            self._cluster.tell_events([look_up_to(self._chat_id, view.last_seq)])
 
     async def hand_out(self, events: Sequence[DurableEvent]) -> None:
         """Hand out what this node committed, in ``seq`` order without gaps; tell other nodes.

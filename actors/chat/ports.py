@@ -99,8 +99,8 @@ class ChatPorts:
     cluster: Cluster | None = None
     """None: this is the only node."""
     interrupted: dict[ChatId, Seq] = field(default_factory=dict)
-    """How far chats were handed out whose actor ended between a commit and its hand-out. Alone
-    only: with other nodes about the audience knows it."""
+    """How far chats were handed out whose actor ended before all it had committed, or may have,
+    was told and handed out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +123,11 @@ class NewsArrived:
     """Other nodes told something of this chat: ``Cluster.take`` has it."""
 
 
-ChatMessage = AnyCommand | SetTyping | TypingExpired | NewsArrived | RemoteTyping
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Timer: a commit of unknown outcome may have taken effect by now."""
+
+    waited_seconds: float
+
+
+ChatMessage = AnyCommand | SetTyping | TypingExpired | NewsArrived | LookAgain | RemoteTyping

@@ -30,18 +30,17 @@ from actors.cluster.wire import (
     encode_event,
     encode_personal,
     encode_typing,
+    look_up_to,
 )
 from actors.delivery.fanout import Fanout
 from actors.delivery.frame import Frame
 from storage.bus import Bus
-from storage.ids import ChatId, Seq, UserId
+from storage.ids import ChatId, Seq
 
 MAX_PENDING: Final = 4_096
 """Events that wait for one chat's actor; more are read from the log instead."""
 MAX_PENDING_BYTES: Final = 32 * 1024 * 1024
 """Frames that wait for all actors; beyond, events wait without them."""
-
-_NOBODY: Final = UserId(0)
 
 TellChat = Callable[[ChatId, ChatMessage], bool]
 
@@ -108,7 +107,7 @@ class Relay:
         The actor is told even if it was told before and has not taken: it may have given up
         over its start, or been stopped, and its mailbox with what it was told is gone then.
         """
-        self._pass_on(RemoteEvent(chat_id, seq, _NOBODY, None), is_found=True)
+        self._pass_on(look_up_to(chat_id, seq), is_found=True)
 
     def statistics(self) -> RelayStatistics:
         """Count what went through."""
@@ -150,7 +149,7 @@ class Relay:
             newest = max((other.seq for other in waiting), default=event.seq)
             self.take(event.chat_id)
             newest = max(newest, event.seq)
-            event, size = RemoteEvent(event.chat_id, newest, _NOBODY, None), 0
+            event, size = look_up_to(event.chat_id, newest), 0
             waiting = self._waiting[event.chat_id] = []
         waiting.append(event)
         self._waiting_bytes += size

@@ -44,6 +44,11 @@ class RemoteEvent:
     joining: tuple[UserId, ...] = ()
 
 
+def look_up_to(chat_id: ChatId, seq: Seq) -> RemoteEvent:
+    """Say only that the log reaches ``seq``: whoever has not handed that out reads it."""
+    return RemoteEvent(chat_id, seq, UserId(0), None)
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteTyping:
     """A member began or stopped typing on another node."""
