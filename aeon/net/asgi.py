@@ -145,11 +145,12 @@ class _Socket:
                     await self._asgi_send(message)
         self.transport.end()
 
-    async def _send_payloads(self, chunks: list[Chunk]) -> None:
+    async def _send_payloads(self, chunks: list[Chunk]) -> int:
         for chunk in chunks:
             async with self._lock:
                 message = {"type": "websocket.send", "text": bytes(chunk).decode(), "bytes": None}
                 await self._asgi_send(message)
+        return sum(map(len, chunks))
 
     def _on_broken(self) -> None:
         self.transport.end()

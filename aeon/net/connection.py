@@ -36,12 +36,14 @@ from aeon.net.hypercorn import (
     WorkerContext,
 )
 from aeon.net.limits import NetLimits
-from aeon.net.output import Chunk, Output
+from aeon.net.output import Chunk, Output, joined
 from aeon.net.tasks import Tasks
 from aeon.net.websocket import WebSocket
 
 MAX_RECEIVE_BYTES: Final = 96 * 1024
 HEAD_BITE_BYTES: Final = 4 * 1024
+MAX_RECORD_BYTES: Final = 16 * 1024
+"""What TLS encrypts at a time."""
 MAX_WAITING_BYTES: Final = 64 * 1024
 """A response that is further ahead of its reader than this waits."""
 
@@ -188,7 +190,7 @@ class Connection:
     async def _serve(self, nursery: trio.Nursery) -> None:
         self._tasks = tasks = Tasks(nursery)
         self._output = Output(
-            self._send_chunks if self._is_secure else self._send_when_writable,
+            self._send_record if self._is_secure else self._send_when_writable,
             spawn=tasks.spawn,
             on_broken=self.abort,
             stall_seconds=self.limits.send_stall_seconds,
@@ -314,12 +316,14 @@ class Connection:
             return self._head_since + limits.request_head_seconds
         return self._idle_since + self._owner.config.keep_alive_timeout
 
-    async def _send_when_writable(self, chunks: list[Chunk]) -> None:
-        data = memoryview(b"".join(chunks) if len(chunks) > 1 else chunks[0])
-        while data:
+    async def _send_when_writable(self, chunks: list[Chunk]) -> int:
+        data = joined(chunks)
+        while True:
             await trio.lowlevel.wait_writable(self._sock)
             with suppress(BlockingIOError, InterruptedError):
-                data = data[self._sock.send(data) :]
+                return self._sock.send(data)
 
-    async def _send_chunks(self, chunks: list[Chunk]) -> None:
-        await self._stream.send_all(b"".join(chunks))
+    async def _send_record(self, chunks: list[Chunk]) -> int:
+        record = joined(chunks)[:MAX_RECORD_BYTES]
+        await self._stream.send_all(record)
+        return len(record)

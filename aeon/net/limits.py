@@ -44,8 +44,6 @@ class NetLimits:
     """Bytes that wait for a slow reader."""
     send_stall_seconds: float = 30.0
     """A peer that takes nothing at all for this long while something waits for it is cut off."""
-    send_buffer_bytes: int | None = None
-    """Size of the kernel's send buffer; None leaves it to the kernel."""
 
     heartbeat_seconds: float = 25.0
     """Between two pings on a WebSocket."""
@@ -59,6 +57,7 @@ class NetLimits:
     farewell_seconds: float = 1.0
     """At shutdown, how long the application may take to close its WebSockets by itself."""
     app_stall_seconds: float = 30.0
-    """A WebSocket whose application takes no message for this long is closed with 1011."""
+    """A WebSocket whose application neither takes a message nor writes anything for this long is
+    closed with 1011."""
     app_grace_seconds: float = 5.0
     """How long the application may go on after its peer has left, before it is cancelled."""

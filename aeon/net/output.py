@@ -9,7 +9,8 @@ Rules of this file:
   only while something waits empties them in joined writes.
 - Bytes once taken are never taken back or half dropped: a waiter that is cancelled leaves them
   in order. Bounds are the caller's business; ``pending_bytes`` and ``pending_frames`` tell.
-- A peer that takes nothing for ``stall_seconds`` breaks the output.
+- A peer that takes nothing for ``stall_seconds`` breaks the output; one that takes a little
+  within each such time never does.
 """
 
 from __future__ import annotations
@@ -22,16 +23,24 @@ from typing import Final, Protocol
 import trio
 
 MAX_JOINED_BYTES: Final = 64 * 1024
-"""Most bytes handed over at once; progress is judged per such piece."""
+"""Most bytes handed over at once."""
 
 Chunk = bytes | memoryview
 
 
-class Sink(Protocol):
-    """Takes chunks in order and returns when the peer's side has taken them over."""
+def joined(chunks: list[Chunk]) -> Chunk:
+    """Join chunks; a single one is not copied."""
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def __call__(self, chunks: list[Chunk]) -> None:
+
+class Sink(Protocol):
+    """Takes chunks in order, and tells of progress by returning."""
+
+    async def __call__(self, chunks: list[Chunk]) -> int:
         """Write these chunks, one after the other.
+
+        Returns how many bytes the peer's side has taken over, from the front: at least one. A
+        sink that is given joined bytes may return early, so that progress can be seen.
 
         Raises:
             OSError, trio.BrokenResourceError, trio.ClosedResourceError: the peer is gone.
@@ -113,11 +122,6 @@ class Output:
         return self._send_now is not None
 
     @property
-    def is_broken(self) -> bool:
-        """Nothing written any more reaches the peer."""
-        return self._broken
-
-    @property
     def bytes_written(self) -> int:
         """Bytes handed over so far: grows as long as the peer takes something."""
         return self._bytes_written
@@ -191,13 +195,18 @@ class Output:
         try:
             while self._chunks:
                 chunks, size, frames = self._take(self._chunks)
-                with trio.move_on_after(self._stall_seconds) as patience:
-                    await self._sink(chunks)
-                if self._broken or patience.cancelled_caught:
-                    return
                 self._joined_writes += 1
-                self._bytes_written += size
-                self.pending_bytes -= size
+                while size:
+                    with trio.move_on_after(self._stall_seconds) as patience:
+                        taken = await self._sink(chunks)
+                    if self._broken or patience.cancelled_caught:
+                        return
+                    size -= taken
+                    self._bytes_written += taken
+                    self.pending_bytes -= taken
+                    if size:
+                        chunks = [memoryview(joined(chunks))[taken:]]
+                        self._tell_waiters()
                 self.pending_frames -= frames
                 self._tell_waiters()
             self._chunks = None

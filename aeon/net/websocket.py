@@ -21,11 +21,15 @@ from aeon.net.hypercorn import (
     WebSocketStream,
 )
 from aeon.net.limits import NetLimits
-from aeon.net.output import Chunk, Output
+from aeon.net.output import Chunk, Output, joined
 from aeon.net.transport import WireTransport, handling
 
 ABNORMAL: Final = 1006
 INTERNAL: Final = 1011
+MAX_PIECE_BYTES: Final = 16 * 1024
+"""Handed to a stream of HTTP/2 at a time."""
+MAX_WAITING_PONGS: Final = 4
+"""Pings answered behind what a slow reader has not taken yet."""
 
 
 class Carrier(Protocol):
@@ -63,10 +67,12 @@ class WebSocket(WebSocketStream):
         self.is_reading = True
         """False while the application takes nothing: then no pong can be seen either."""
         self.awaited_pong: bytes | None = None
+        self._waiting_pongs = 0
+        self._last_pong_ends = 0
         output = carrier.own_output()
         self._owns_connection = output is not None
         self.output = output or Output(
-            self._send_chunks,
+            self._send_piece,
             spawn=self.spawn,
             on_broken=self._on_stream_broken,
             stall_seconds=limits.send_stall_seconds,
@@ -180,23 +186,38 @@ class WebSocket(WebSocketStream):
         # Quart takes an empty binary frame for no frame, unless it stands where text stands.
         in_text = is_text or not data
         self.is_reading = False
-        with trio.move_on_after(self._carrier.limits.app_stall_seconds) as patience:
-            await self.tell(
-                {
-                    "type": "websocket.receive",
-                    "bytes": None if in_text else data,
-                    "text": data if in_text else None,
-                }
-            )
+        await self._hand_over(
+            {
+                "type": "websocket.receive",
+                "bytes": None if in_text else data,
+                "text": data if in_text else None,
+            }
+        )
         self.is_reading = True
-        if patience.cancelled_caught:
-            self.transport.close_nowait(INTERNAL, "stalled")
+
+    async def _hand_over(self, event: dict[str, object]) -> None:
+        """Wait until the application takes it, as long as it writes: it may be in a replay."""
+        written = -1
+        while self.output.bytes_written > written:
+            written = self.output.bytes_written
+            with trio.move_on_after(self._carrier.limits.app_stall_seconds) as patience:
+                await self.tell(event)
+            if not patience.cancelled_caught:
+                return
+        self.transport.close_nowait(INTERNAL, "stalled")
 
     def _pong(self, payload: bytes) -> None:
-        # RFC 6455 allows leaving older pings unanswered; a peer that pings and does not read
-        # must not fill our memory.
-        if not self.transport.is_closing and not self.output.pending_bytes:
-            self.output.write(frames.frame(frames.PONG, payload))
+        # Behind a backlog too: clients' libraries hang up on a ping that stays unanswered. But
+        # a peer that pings and does not read must not fill our memory, and RFC 6455 allows
+        # leaving pings unanswered.
+        output = self.output
+        if output.bytes_written >= self._last_pong_ends:
+            self._waiting_pongs = 0
+        if self.transport.is_closing or self._waiting_pongs == MAX_WAITING_PONGS:
+            return
+        output.write(frames.frame(frames.PONG, payload))
+        self._waiting_pongs += 1
+        self._last_pong_ends = output.bytes_written + output.pending_bytes
 
     async def _peer_closes(self, event: frames.Close) -> None:
         self._reader = None
@@ -240,8 +261,10 @@ class WebSocket(WebSocketStream):
             self._told_app = True
             await self.tell({"type": "websocket.disconnect", "code": code})
 
-    async def _send_chunks(self, chunks: list[Chunk]) -> None:
-        await self.send_bytes(b"".join(chunks))
+    async def _send_piece(self, chunks: list[Chunk]) -> int:
+        piece = bytes(joined(chunks)[:MAX_PIECE_BYTES])
+        await self.send_bytes(piece)
+        return len(piece)
 
     def _on_stream_broken(self) -> None:
         if not self._is_over:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import trio
+from quart import websocket
+from quart_trio import QuartTrio
 
 from tests.helpers.rawsocket import connected, frame, get, upgrade
 from tests.helpers.serving import IMPATIENT, Running, serving
+
+MANY = 100
+"""More messages than an application's queues hold."""
 
 
 async def test_peer_that_answers_no_ping_is_dropped(server: Running) -> None:
@@ -76,6 +81,29 @@ async def test_application_that_reads_nothing_does_not_keep_the_connection(
         await client.handshake("/deaf")
         await client.send(frame(1, b"unread") * 1000)
     await server.at_rest()
+
+
+async def test_application_that_writes_is_not_stalled_though_it_reads_nothing() -> None:
+    """A long replay: what the client sends meanwhile waits for it."""
+    app = QuartTrio(__name__)
+
+    @app.websocket("/ws")
+    async def talk() -> None:
+        await websocket.accept()
+        for _ in range(10):
+            await trio.sleep(IMPATIENT.app_stall_seconds / 4)
+            await websocket.send("more")
+        for _ in range(MANY):
+            await websocket.receive()
+        await websocket.send("read all")
+
+    async with (
+        serving(app, limits=replace(IMPATIENT, heartbeat_seconds=60)) as server,
+        connected(server.port) as client,
+    ):
+        await client.handshake()
+        await client.send(frame(1, b"waits") * MANY)
+        assert [await client.text() for _ in range(11)] == ["more"] * 10 + ["read all"]
 
 
 async def test_pings_of_a_client_that_reads_nothing_fill_no_memory(server: Running) -> None:
