@@ -20,9 +20,9 @@ from typing import Final
 from actors.delivery.frame import Frame, FrameTransport
 from storage.ids import ChatId, Seq, UserId
 
-MAX_RANGES: Final = 64
-"""Gaps remembered per chat and connection; a client that pauses a chat more often may be sent
-events from before the oldest remembered gap again when it resumes from there."""
+MAX_RUNS: Final = 64
+"""Runs remembered per chat and connection; a client that pauses a chat more often may be sent
+events from before the oldest remembered run again when it resumes from there."""
 
 
 class CloseReason(Enum):
@@ -50,18 +50,45 @@ class SessionStatistics:
     age_seconds: float
 
 
-class _ChatProgress:
-    """What one connection has been sent of one chat."""
+_NOBODY: Final[frozenset[str]] = frozenset()
 
-    __slots__ = ("held_by", "latest_seen", "ranges", "resumed_to")
+
+class _ChatProgress:
+    """What one connection has been sent of one chat; most have one run and nobody who holds."""
+
+    __slots__ = ("earlier", "first", "floor", "held_by", "last", "latest_seen")
 
     def __init__(self) -> None:
-        self.ranges: list[tuple[int, int]] = []
+        # The newest run that was sent without a gap, first to last; 0 when nothing was.
+        self.first = 0
+        self.last = 0
+        # Runs before that one, in order.
+        self.earlier: tuple[tuple[int, int], ...] = ()
+        # Nothing up to here goes out live: it was sent, or the client had it when it resumed.
+        self.floor = 0
         # The newest seq that passed by while the chat was held.
         self.latest_seen = 0
-        self.held_by: set[str] = set()
-        # What the client had, or was brought to, at its last resume.
-        self.resumed_to = 0
+        self.held_by = _NOBODY
+
+    @property
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """All that was sent, in order."""
+        return (*self.earlier, (self.first, self.last)) if self.last else ()
+
+    def note_sent(self, seq: int) -> None:
+        """Remember it, wherever it stands among what was sent."""
+        self.floor = max(self.floor, seq)
+        if seq == self.last + 1 and self.last:
+            self.last = seq
+            return
+        merged: list[tuple[int, int]] = []
+        for low, high in sorted((*self.runs, (seq, seq))):
+            if merged and low <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+            else:
+                merged.append((low, high))
+        self.first, self.last = merged.pop()
+        self.earlier = tuple(merged[1 - MAX_RUNS :])
 
 
 class Session:
@@ -146,7 +173,7 @@ class Session:
             if frame.seq is None:
                 if not self._is_paused(frame.chat_id):
                     transient.append(frame.payload)
-            elif self._admit(frame):
+            elif self._admit(frame, frame.seq):
                 payloads.append(frame.payload)
         if transient and not self._transport.send_nowait(transient, transient=True):
             self._transient_dropped += len(transient)
@@ -164,11 +191,17 @@ class Session:
 
     def hold(self, chat_id: ChatId, holder: str) -> None:
         """Stop live frames of a chat; ``holder`` names who has to release it."""
-        self._progress(chat_id).held_by.add(holder)
+        self._progress(chat_id).held_by |= {holder}
 
     def release(self, chat_id: ChatId, holder: str) -> None:
         """Lift one hold; live frames go on when none is left."""
-        self._progress(chat_id).held_by.discard(holder)
+        progress = self._progress(chat_id)
+        progress.held_by = progress.held_by - {holder} or _NOBODY
+
+    def release_all(self, holder: str) -> None:
+        """Lift all holds of one holder."""
+        for progress in self._chats.values():
+            progress.held_by = progress.held_by - {holder} or _NOBODY
 
     def is_held(self, chat_id: ChatId, holder: str) -> bool:
         """Say whether this holder holds the chat."""
@@ -179,6 +212,19 @@ class Session:
         """Newest seq that passed by while the chat was held; 0 when none did."""
         return self._progress(chat_id).latest_seen
 
+    def chats_noted(self) -> frozenset[ChatId]:
+        """Chats of which something passed by while they were held, and was not sent since."""
+        return frozenset(
+            chat_id
+            for chat_id, progress in self._chats.items()
+            if progress.latest_seen > progress.floor
+        )
+
+    def newest_sent(self, chat_id: ChatId) -> int:
+        """Newest seq that went out; 0 when none did."""
+        progress = self._chats.get(chat_id)
+        return 0 if progress is None else progress.last
+
     def go_on_after(self, chat_id: ChatId, seq: int) -> None:
         """Deliver nothing live up to ``seq``: the client has it, whoever sent it.
 
@@ -186,18 +232,18 @@ class Session:
         came here. Replays are not held back: a client may ask for what it had.
         """
         progress = self._progress(chat_id)
-        progress.resumed_to = max(progress.resumed_to, seq)
+        progress.floor = max(progress.floor, seq)
 
     def first_gap_after(self, chat_id: ChatId, cursor: int) -> int:
         """Skip what was sent: the largest seq S >= cursor with all of cursor+1..S sent."""
-        for low, high in self._progress(chat_id).ranges:
+        for low, high in self._progress(chat_id).runs:
             if low <= cursor + 1 <= high:
                 cursor = high
         return cursor
 
     def was_sent(self, chat_id: ChatId, seq: int) -> bool:
         """Say whether this connection got that event already."""
-        return any(low <= seq <= high for low, high in self._progress(chat_id).ranges)
+        return any(low <= seq <= high for low, high in self._progress(chat_id).runs)
 
     def replay(self, frames: Iterable[Frame]) -> bool:
         """Send frames read from the log, leaving out those sent before.
@@ -211,7 +257,7 @@ class Session:
             if frame.chat_id is None or frame.seq is None:
                 continue
             if not self.was_sent(frame.chat_id, frame.seq):
-                self._note_sent(self._progress(frame.chat_id), frame.seq)
+                self._progress(frame.chat_id).note_sent(frame.seq)
                 payloads.append(frame.payload)
         if payloads and not self._transport.send_nowait(payloads):
             self.end(CloseReason.TOO_SLOW)
@@ -238,19 +284,19 @@ class Session:
         """Say whether the client itself paused the chat of a transient frame."""
         return chat_id is not None and self.is_held(chat_id, "client")
 
-    def _admit(self, frame: Frame) -> bool:
+    def _admit(self, frame: Frame, seq: Seq) -> bool:
         """Decide whether a live durable frame goes out now, and remember it."""
         assert frame.chat_id is not None
-        assert frame.seq is not None
-        progress = self._progress(frame.chat_id)
+        progress = self._chats.get(frame.chat_id) or self._progress(frame.chat_id)
         if self.hold_all or progress.held_by:
-            progress.latest_seen = max(progress.latest_seen, frame.seq)
+            progress.latest_seen = max(progress.latest_seen, seq)
             return False
-        if frame.seq <= progress.resumed_to:
+        if seq <= progress.floor:
             return False
-        if progress.ranges and progress.ranges[-1][1] >= frame.seq:
-            return False
-        self._note_sent(progress, frame.seq)
+        if seq == progress.last + 1 > 1:
+            progress.last = progress.floor = seq  # As ``note_sent`` does, without the call.
+        else:
+            progress.note_sent(seq)
         return True
 
     def _progress(self, chat_id: ChatId) -> _ChatProgress:
@@ -258,19 +304,3 @@ class Session:
         if progress is None:
             progress = self._chats[chat_id] = _ChatProgress()
         return progress
-
-    @staticmethod
-    def _note_sent(progress: _ChatProgress, seq: Seq) -> None:
-        ranges = progress.ranges
-        if ranges and ranges[-1][1] + 1 == seq:
-            ranges[-1] = (ranges[-1][0], seq)
-            return
-        ranges.append((seq, seq))
-        ranges.sort()
-        merged: list[tuple[int, int]] = []
-        for low, high in ranges:
-            if merged and low <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-            else:
-                merged.append((low, high))
-        progress.ranges = merged[-MAX_RANGES:]

@@ -99,6 +99,8 @@ async def _typing(context: Context, command: requests.TypingCommand) -> Fields:
 async def _join(context: Context, command: requests.ChatCommand) -> Fields:
     chat_id = ChatId(command.chat_id)
     position = await _position(context, chat_id)
+    # What passed by since the look is missed as well: live events go on behind the ack's seq.
+    position = max(position, Seq(context.session.latest_seen(chat_id)))
     context.session.release(chat_id, PAUSED)
     return {"seq": position}
 
@@ -134,7 +136,7 @@ async def _resume(context: Context, command: requests.ResumeCommand) -> Fields:
             for chat_id, one in report.chats.items()
         },
         "resync": report.resync,
-        "left": report.left,
+        "left": list(report.left),
     }
 
 

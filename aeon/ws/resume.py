@@ -3,12 +3,13 @@
 How it stays dense: while a chat is replayed, live frames of it are held (only their newest seq
 is noted); the replay reads the log until nothing newer was noted, and lifts the hold in the
 same step in which it saw that. So there is one source at a time and no buffer that could grow.
-The pace is the reader's: the next page is read when the last one has left.
+The pace is the reader's: the next slice goes out when the last one has left, so that there is
+always room for what comes live in other chats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +23,8 @@ from storage.events import DurableEvent, MemberRemoved
 from storage.ids import ChatId, Seq
 
 PAGE_EVENTS: Final = 100
+SLICE_BYTES: Final = 64 * 1024
+"""Of a replay waits for the reader at a time, or one event."""
 _HOLDER: Final = "replay"
 PAUSED: Final = "client"
 
@@ -44,8 +47,8 @@ class ResumeReport:
     chats: dict[ChatId, ResumedChat] = field(default_factory=dict)
     resync: list[ChatId] = field(default_factory=list)
     """Chats to load afresh: too far behind, or not named by the client."""
-    left: list[ChatId] = field(default_factory=list)
-    """Chats the person does not belong to any more."""
+    left: dict[ChatId, int] = field(default_factory=dict)
+    """Chats the person does not belong to any more, and the newest seq sent of them by then."""
     replayed_events: int = 0
 
 
@@ -59,24 +62,53 @@ class Resume:
     async def run(self, cursors: Mapping[ChatId, Seq]) -> ResumeReport:
         """Replay after each cursor, then let every chat go on live.
 
+        When the database fails, chats that were not brought up to date stay held: what goes on
+        live would have a hole. The next run takes them up, or lets them go.
+
         Cancellation: the connection is ending; nothing needs to be undone.
         """
         report = ResumeReport()
         session = self._session
-        async with self._services.database.connection() as conn:
-            mine = await chats.standings_of(conn, session.user_id)
-        for chat_id in cursors:
-            if chat_id not in mine:
-                report.left.append(chat_id)
-                continue
+        sent_before = {chat_id: session.newest_sent(chat_id) for chat_id in cursors}
+        mine = await self._standings()
+        named = [chat_id for chat_id in cursors if chat_id in mine]
+        session.release_all(_HOLDER)
+        for chat_id in named:
             session.hold(chat_id, _HOLDER)
         # From here on every named chat is held by the replay, and the others go live.
         session.hold_all = False
-        report.resync.extend(sorted(mine - cursors.keys()))
-        for chat_id, cursor in cursors.items():
-            if chat_id in mine and not self._is_up_to_date(chat_id, cursor, mine, report):
-                await self._replay(chat_id, cursor, report)
+        report.left.update((one, sent) for one, sent in sent_before.items() if one not in mine)
+        report.resync.extend(sorted(mine.keys() - cursors.keys()))
+        missed = [one for one in named if not self._is_up_to_date(one, cursors[one], mine, report)]
+        for chat_id in missed:
+            await self._replay(chat_id, cursors[chat_id], report)
+            # No checkpoint since the replay's last look at latest_seen.
+            session.release(chat_id, _HOLDER)
+        await self._note_returns(report)
         return report
+
+    async def _standings(self) -> Mapping[ChatId, chats.Standing]:
+        """Where the person stands in each of their chats, no earlier than what was held back."""
+        noted: frozenset[ChatId] = frozenset()
+        while True:
+            async with self._services.database.connection() as conn:
+                mine = await chats.standings_of(conn, self._session.user_id)
+            # Joined while we looked: nothing of it went out, so it has to be named.
+            unknown = self._session.chats_noted() - mine.keys()
+            if unknown <= noted:
+                return mine
+            noted = unknown
+
+    async def _note_returns(self, report: ResumeReport) -> None:
+        """Who left a chat and was added again meanwhile has to load it."""
+        newest_sent = self._session.newest_sent
+        heard = [one for one, sent in report.left.items() if newest_sent(one) > sent]
+        if not heard:
+            return  # Nothing since then, not even that they were removed.
+        mine = await self._standings()
+        for chat_id in mine.keys() & heard:
+            del report.left[chat_id]
+            report.resync.append(chat_id)
 
     def _is_up_to_date(
         self,
@@ -102,39 +134,34 @@ class Resume:
         limit = self._services.settings.resume_max_events
         replayed = 0
         reached = session.first_gap_after(chat_id, cursor)
-        try:
-            while session.closing is None:
-                async with self._services.database.connection() as conn:
-                    page = await event_log.read_events_for(
-                        conn, chat_id, session.user_id, Seq(reached), PAGE_EVENTS
-                    )
-                if page is None:
-                    await self._say_farewell(chat_id, reached)
-                    report.left.append(chat_id)
-                    return
-                too_long = replayed == 0 and page.last_seq - reached > limit
-                if page.too_far or too_long or cursor > page.last_seq:
-                    # What it loads afresh begins with this, at the least.
-                    session.go_on_after(chat_id, page.last_seq)
-                    report.resync.append(chat_id)
-                    return
-                new = [event for event in page.events if not session.was_sent(chat_id, event.seq)]
-                links = self._services.media.links.public
-                frames = _frames(new, links)
+        while session.closing is None:
+            async with self._services.database.connection() as conn:
+                page = await event_log.read_events_for(
+                    conn, chat_id, session.user_id, Seq(reached), PAGE_EVENTS
+                )
+            if page is None:
+                await self._say_farewell(chat_id, reached)
+                report.left[chat_id] = session.newest_sent(chat_id)
+                return
+            too_long = replayed == 0 and page.last_seq - reached > limit
+            if page.too_far or too_long or cursor > page.last_seq:
+                # What it loads afresh begins with this, at the least.
+                session.go_on_after(chat_id, page.last_seq)
+                report.resync.append(chat_id)
+                return
+            new = [event for event in page.events if not session.was_sent(chat_id, event.seq)]
+            for frames in _slices(_frames(new, self._services.media.links.public)):
                 if not session.replay(frames):
                     return
                 replayed += len(frames)
                 report.replayed_events += len(frames)
-                if page.events:
-                    reached = session.first_gap_after(chat_id, page.events[-1].seq)
                 await session.wait_drained()
-                if not page.has_more and session.latest_seen(chat_id) <= reached:
-                    session.go_on_after(chat_id, reached)
-                    report.chats[chat_id] = ResumedChat(reached, replayed, page.read_seq)
-                    return
-        finally:
-            # No checkpoint between the last look at latest_seen and this.
-            session.release(chat_id, _HOLDER)
+            if page.events:
+                reached = session.first_gap_after(chat_id, page.events[-1].seq)
+            if not page.has_more and session.latest_seen(chat_id) <= reached:
+                session.go_on_after(chat_id, reached)
+                report.chats[chat_id] = ResumedChat(reached, replayed, page.read_seq)
+                return
 
     async def _say_farewell(self, chat_id: ChatId, after: int) -> None:
         """Removed while the replay ran: send up to the removal, and nothing behind it."""
@@ -150,3 +177,17 @@ class Resume:
 
 def _frames(events: Sequence[DurableEvent], links: Links) -> list[Frame]:
     return [Frame(event_frame(event, links), event.chat_id, event.seq) for event in events]
+
+
+def _slices(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
+    """Cut into runs of at most ``SLICE_BYTES``, or single frames."""
+    part: list[Frame] = []
+    size = 0
+    for frame in frames:
+        if part and size + len(frame.payload) > SLICE_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(frame)
+        size += len(frame.payload)
+    if part:
+        yield part

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
+import orjson
 import pytest
 import trio
 import trio.testing
@@ -16,7 +17,7 @@ from aeon.main import serve_node
 from aeon.services import Services
 from storage.ids import UserId
 from tests.helpers.clients import Server
-from tests.helpers.rawsocket import connected
+from tests.helpers.rawsocket import connected, frame
 from tests.helpers.telegram import init_data
 
 ANNA, BORIS = 1001, 1002
@@ -67,6 +68,33 @@ async def test_a_stalled_reader_is_cut_off_and_loses_nothing(
     assert [event["seq"] for event in reader.events] == list(range(1, sent + 2))
     assert [event["seq"] for event in back.events] == list(range(2, sent + 2))
     assert ack["chats"][str(chat_id)]["replayed"] == sent
+
+
+async def test_a_replay_leaves_room_for_what_comes_live_in_other_chats(
+    server: Server, services: Services
+) -> None:
+    async with server.person(ANNA) as anna, server.person(BORIS):
+        missed, named, unnamed = [await anna.create_group(BORIS, title=title) for title in "ABC"]
+        for _ in range(100):
+            await anna.send(missed, LONG_TEXT)
+        async with connected(server.port, receive_buffer_bytes=4096) as client:
+            await client.handshake(f"/ws?init_data={quote(init_data(BORIS), safe='')}")
+            await client.text()
+            cursors = {str(missed): 1, str(named): 1}
+            await client.send(frame(1, orjson.dumps({"type": "resume", "cursors": cursors})))
+            (session,) = services.fanout.sessions_of(UserId(BORIS))
+            while not session.pending_frames:
+                await trio.testing.wait_all_tasks_blocked()
+            for chat_id in (named, unnamed):
+                await anna.send(chat_id, "live")
+            events = []
+            while len(events) < 102:
+                event = orjson.loads(await client.text())
+                if "seq" in event:
+                    events.append((event["chat_id"], event["seq"]))
+
+    assert [seq for chat_id, seq in events if chat_id == missed] == list(range(2, 102))
+    assert {(named, 2), (unnamed, 2)} < set(events[:-1]), "not behind the replay"
 
 
 async def test_one_window_too_many_replaces_the_oldest(server: Server, services: Services) -> None:

@@ -1,8 +1,13 @@
 """Catching up: nothing missed, nothing twice, in order; and what can not be replayed is said."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 
 from aeon.config import Settings
+from storage import chats, event_log
+from storage.errors import Unavailable
 from tests.helpers.clients import Server
 
 ANNA, BORIS = 1001, 1002
@@ -127,3 +132,95 @@ async def test_strangers_learn_nothing_of_a_chat_by_joining_it(server: Server) -
         unknown = await socket.command("join_chat", chat_id=999_999)
 
     assert known["code"] == unknown["code"] == "not_a_member"
+
+
+def after_the_look(
+    patch: pytest.MonkeyPatch, name: str, happens: Callable[[], Awaitable[object]]
+) -> None:
+    """Let something happen between a look into ``chats`` and what is made of it, once."""
+    look = getattr(chats, name)
+
+    async def looked_then(*args: Any) -> Any:
+        found = await look(*args)
+        patch.setattr(chats, name, look)
+        await happens()
+        return found
+
+    patch.setattr(chats, name, looked_then)
+
+
+async def test_a_chat_joined_while_a_promised_resume_looks_is_named(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went by before the resume is not sent any more, so the client has to load it."""
+    async with (
+        server.person(ANNA) as anna,
+        server.connected(BORIS, "Boris", query="&resume=1") as socket,
+    ):
+        after_the_look(monkeypatch, "standings_of", lambda: anna.create_group(BORIS))
+        ack = await socket.command("resume", cursors={})
+        (chat_id,) = ack["resync"]
+        await anna.send(chat_id, "live")
+        await socket.event("new_message", chat_id=chat_id, seq=2)
+
+
+async def test_who_is_added_again_while_they_resume_is_not_told_that_they_left(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server.person(ANNA) as anna, server.person(BORIS, "Boris") as boris:
+        chat_id, gone = [await anna.create_group(BORIS, title=title) for title in "AB"]
+        for chat in (chat_id, gone):
+            await boris.delete(f"/api/v1/chats/{chat}/members/{BORIS}")
+        async with server.connected(BORIS, "Boris") as socket:
+            path = f"/api/v1/chats/{chat_id}/members/{BORIS}"
+            after_the_look(monkeypatch, "standings_of", lambda: anna.post(path))
+            ack = await socket.command("resume", cursors={str(chat_id): 1, str(gone): 1})
+
+    assert [event["type"] for event in socket.events] == ["member_added"]
+    assert (ack["resync"], ack["left"]) == ([chat_id], [gone])
+
+
+async def test_live_events_go_on_behind_what_join_chat_says(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server.person(ANNA) as anna:
+        chat_id = await anna.create_group()
+        async with server.connected(ANNA) as socket:
+            await socket.command("leave_chat", chat_id=chat_id)
+            after_the_look(monkeypatch, "get_position", lambda: anna.send(chat_id, "slips by"))
+            joined = await socket.command("join_chat", chat_id=chat_id)
+            await anna.send(chat_id, "live")
+            await socket.event("new_message", seq=3)
+
+    assert joined["seq"] == 2
+
+
+async def test_a_resume_that_failed_leaves_no_hole_and_can_be_repeated(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = event_log.read_events_for
+
+    async def away(*_args: object) -> None:
+        monkeypatch.setattr(event_log, "read_events_for", read)
+        raise Unavailable("away")
+
+    async with server.person(ANNA) as anna:
+        first, second = [await anna.create_group(title=title) for title in "AB"]
+        for chat_id in (first, second):
+            await anna.send(chat_id, "missed")
+        async with server.connected(ANNA, query="&resume=1") as socket:
+            monkeypatch.setattr(event_log, "read_events_for", away)
+            cursors = {str(first): 1, str(second): 1}
+            failed = await socket.command("resume", cursors=cursors)
+            for chat_id in (first, second):
+                await anna.send(chat_id, "meanwhile")
+            await socket.command("resume", cursors={str(first): 1})
+            await anna.send(second, "live")
+            await socket.event("new_message", chat_id=second, seq=4)
+
+    assert (failed["code"], failed["retryable"]) == ("unavailable", True)
+    assert [(event["chat_id"], event["seq"]) for event in socket.events] == [
+        (first, 2),
+        (first, 3),
+        (second, 4),  # Not named by the second resume: it is loaded afresh.
+    ]
