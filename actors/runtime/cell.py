@@ -57,6 +57,7 @@ class Cell:
         "current_since",
         "cut",
         "dropped",
+        "failure",
         "generation",
         "handled",
         "kind",
@@ -97,7 +98,9 @@ class Cell:
         self.accepted = self.handled = self.dropped = 0
         self.crashed = self.rejected = self.restarts = 0
         self.busy_seconds = self.slowest_seconds = 0.0
-        self.last_error: Exception | None = None
+        self.failure: Exception | None = None
+        """What it crashed with, until it is healed: it holds the instance that crashed."""
+        self.last_error: str | None = None
         self._parked: trio.lowlevel.Task | None = None
         self._ties: Ties | None = None
         self._watches: set[Watch] | None = None
@@ -130,7 +133,7 @@ class Cell:
         """Make an accepted delivery a dead letter, and end its ask with ``ActorStopped``."""
         if delivery.slot is not None:
             error = ActorStopped(self.address, "stopped before it handled the message")
-            error.__cause__ = self.last_error
+            error.__cause__ = self.failure
             delivery.fail(error)
         self._count_drop()
         self._bury(delivery, reason)
@@ -181,7 +184,7 @@ class Cell:
 
     def fail_current(self, failure: Exception) -> None:
         """The handler crashed: what it has not answered is lost."""
-        self.last_error = failure
+        self.failure, self.last_error = failure, type(failure).__name__
         for delivery in self._open_current():
             self.crashed += 1
             self.kind.totals.crashed += 1
@@ -261,8 +264,9 @@ class Cell:
 
     def restart(self) -> None:
         """Request a fresh instance; the mailbox stays. The runner obeys between two messages."""
-        if self.backoff is not None:
-            self.backoff.cancel(reason=f"restart {self.address}")
+        if self.state is CellState.BACKOFF:
+            if self.backoff is not None:
+                self.backoff.cancel(reason=f"restart {self.address}")
         else:
             self.wants_restart = self.wants_reload = True
             self._wake()

@@ -126,15 +126,11 @@ class Delivery(Generic[M]):
 
     def reply(self, value: object = None) -> bool:
         """Answer with ``value`` (for a tell: mark it as done). False if nobody waits."""
-        if self._is_answered:
-            return False
         self._is_answered = True
         return self.slot is not None and self.slot.settle(value)
 
     def fail(self, error: Refusal | Exception) -> bool:
         """Answer with an error, which is raised in the asker as it is. False if nobody waits."""
-        if self._is_answered:
-            return False
         self._is_answered = True
         return self.slot is not None and self.slot.settle(error, SlotState.ERROR)
 

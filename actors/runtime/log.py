@@ -36,6 +36,12 @@ def gave_up(address: Address, failure: Exception) -> None:
     )
 
 
+def not_started(address: Address, failure: Exception) -> None:
+    """An actor could not start while the system shuts down; what waited for it is dropped."""
+    name = type(failure).__name__
+    _logger.error("%s failed to start: %s, and will not again", address, name, exc_info=failure)
+
+
 def cut_off(address: Address, message_type: str | None, seconds: float) -> None:
     """An operator ended what an actor was doing."""
     _logger.warning("%s cut off after %.2f s of %s", address, seconds, message_type or "no message")

@@ -109,6 +109,11 @@ class Mailbox(Generic[T, S]):
         self._signals = None
         return signals
 
+    def withdraw(self, signal: S) -> None:
+        """Take ``signal`` out of the system lane if it still waits there."""
+        if self._signals and signal in self._signals:
+            self._signals.remove(signal)
+
     def compact(self) -> None:
         """Give the memory of empty lanes back."""
         if not self._user:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import trio
 
 from actors.runtime.address import Address, Key
-from actors.runtime.cell import Cell
+from actors.runtime.cell import Cell, CellState
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.errors import ActorStopped, UnknownKind
 from actors.runtime.kind import Environment
@@ -149,10 +149,13 @@ class Operable:
             AskTimeout: it is busy with one message for longer than that.
             UnknownKind: nothing is registered under its kind.
         """
-        inspection = Inspection()
-        self._running(address).post(inspection)
+        cell, inspection = self._running(address), Inspection()
+        cell.post(inspection)
         deadline = trio.current_time() + timeout_seconds
-        return await inspection.slot.wait(deadline, address)
+        try:
+            return await inspection.slot.wait(deadline, address)
+        finally:
+            cell.mailbox.withdraw(inspection)  # a stuck actor's lane has no other bound
 
     def await_stack(self, address: Address) -> tuple[StackFrame, ...]:
         """Where the actor's task waits, outermost first; empty if it does not run. Atomic."""
@@ -200,7 +203,7 @@ class Operable:
         """End the actor: what waits is answered ``ActorStopped``. Returns at once.
 
         Its next use starts it again. A handler that takes too long is cancelled as by
-        `restart`.
+        `restart`. A shutdown is not overruled: then what waits is handled by a fresh instance.
 
         Raises:
             ActorStopped: it is not running.
@@ -208,6 +211,8 @@ class Operable:
         """
         cell = self._running(address)
         cell.stop(StopReason.REQUESTED)
+        if cell.stop_reason is StopReason.SHUTDOWN:
+            cell.restart()
         self._cut_off_later(cell, patience_seconds)
 
     def passivate(self, address: Address) -> None:
@@ -225,6 +230,8 @@ class Operable:
             cell.stop(StopReason.IDLE)
 
     def _cut_off_later(self, cell: Cell, patience_seconds: float) -> None:
+        if cell.state is CellState.BACKOFF:
+            return  # nothing is in its hands, and what follows is not what was to be ended
         worked = self._environment.clock() - cell.current_since if cell.current else 0.0
         wait_seconds, generation = patience_seconds - worked, cell.generation
         if wait_seconds <= 0:

@@ -89,21 +89,19 @@ class Registry:
         Actors may be started until then, by others that still work. Cancelling it leaves the
         stop requests standing.
         """
-        while self._cells:
-            for cell in self.cells():
-                cell.stop(StopReason.SHUTDOWN)
-            with trio.move_on_after(0.05):
-                await self._wait_empty()
+        await self._stop_until_empty(StopReason.SHUTDOWN)
         self.is_open = False
 
     async def stop_all(self) -> None:
         """Stop every actor after its current message; start none until opened again."""
         self.is_open = False
-        for cell in self.cells():
-            cell.stop(StopReason.REQUESTED)
-        await self._wait_empty()
+        await self._stop_until_empty(StopReason.REQUESTED)
 
-    async def _wait_empty(self) -> None:
-        if self._cells:
+    async def _stop_until_empty(self, reason: StopReason) -> None:
+        """Ask now and then: actors come to be, or come back, while others stop."""
+        while self._cells:
+            for cell in self.cells():
+                cell.stop(reason)
             self._emptied = trio.Event()
-            await self._emptied.wait()
+            with trio.move_on_after(0.05):
+                await self._emptied.wait()

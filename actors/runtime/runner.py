@@ -71,9 +71,12 @@ async def _live(cell: Cell) -> bool:
         _leave(cell, cut)
         reason = maybe_reason or await _serve(cell, actor, base)
         cell.state = CellState.STOPPING
+        if cell.stop_reason is not StopReason.SHUTDOWN:
+            cell.stop_reason = None  # obeyed: what comes from now on is another request
         if type(actor).on_stop is not Actor.on_stop:
             with trio.CancelScope() as cut:
                 cell.cut = cut
+                current_call.set(base)  # nobody waits for this, whoever asked last
                 # If cancelled here: a hard stop, on_stop is best effort.
                 await actor.on_stop(reason)
             _leave(cell, cut)
@@ -104,6 +107,7 @@ async def _start(cell: Cell) -> Actor[Any]:
         async with kind.starts:
             await actor.on_start()
     cell.actor = actor
+    cell.failure = None
     return actor
 
 
@@ -294,6 +298,7 @@ async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> 
     if failed_to_start:
         _refuse_waiting_asks(cell, failure)
         if cell.stop_reason is StopReason.SHUTDOWN:
+            log.not_started(cell.address, failure)
             cell.drop_waiting()
             return _after_stop(cell, StopReason.SHUTDOWN)
     if cell.window is None:
@@ -305,14 +310,13 @@ async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> 
     if wait_seconds is None:
         return _give_up(cell, failure)
     log.crashed(cell.address, failure, transient=transient, wait_seconds=wait_seconds)
-    if cell.stop_reason is not StopReason.SHUTDOWN:
+    if cell.stop_reason not in (StopReason.SHUTDOWN, StopReason.REQUESTED):
         cell.state = CellState.BACKOFF
         with trio.CancelScope() as cell.backoff:
             # If cancelled here: by a stop request, or a hard stop; nothing is in our hands.
             await trio.sleep(wait_seconds)
         cell.backoff = None
     if cell.stop_reason is StopReason.REQUESTED:
-        cell.drop_waiting()
         return _after_stop(cell, StopReason.REQUESTED)
     if cell.mailbox.depth == 0 and (failed_to_start or cell.stop_reason is not None):
         # Nobody needs it now. Whoever does next starts it afresh.
@@ -329,7 +333,6 @@ def _after_cut(cell: Cell, reason: StopReason, *, has_stopped: bool) -> bool:
     if has_stopped:
         return _after_stop(cell, reason)
     if cell.stop_reason is StopReason.REQUESTED:
-        cell.drop_waiting()
         return _after_stop(cell, StopReason.REQUESTED)
     if cell.stop_reason is StopReason.SHUTDOWN and cell.mailbox.depth == 0:
         return _after_stop(cell, StopReason.SHUTDOWN)
@@ -362,11 +365,13 @@ def _give_up(cell: Cell, failure: Exception) -> bool:
 
 def _after_stop(cell: Cell, reason: StopReason) -> bool:
     """Whether messages that came during the stop call for a next incarnation. Atomic."""
+    if cell.stop_reason is StopReason.REQUESTED:  # perhaps only while it stopped already
+        cell.drop_waiting()
+        if reason is StopReason.IDLE:
+            reason = StopReason.REQUESTED
     goes_on = cell.mailbox.depth > 0
     if reason is StopReason.IDLE:
         cell.kind.totals.passivated += 1
     if not goes_on or reason in (StopReason.REQUESTED, StopReason.FAILED):
         cell.tell_watchers(reason)
-    if cell.stop_reason is not StopReason.SHUTDOWN:
-        cell.stop_reason = None
     return goes_on

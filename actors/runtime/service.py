@@ -7,6 +7,7 @@ from typing import Protocol
 
 import trio
 
+from actors.runtime import log
 from actors.runtime.failures import split_failure
 from actors.runtime.kind import Spawn
 from actors.runtime.registry import Registry
@@ -68,8 +69,8 @@ class ServiceChild:
                 if self._service is not None and not self._finished.is_set():
                     await self._service.aclose()
                 await self._finished.wait()
-            except Exception:  # noqa: BLE001 - it goes down one way or the other
-                pass
+            except Exception as error:  # noqa: BLE001 - it goes down one way or the other
+                log.service_failed(self.name, error)
         self._scope.cancel(reason=f"{self.name} did not stop in time")
         await self._finished.wait()
 
@@ -93,6 +94,8 @@ class ServiceChild:
         was_ready = not ready.settle(failure or RuntimeError(f"{self.name} was never ready"))
         if was_ready and not self._is_stopping:
             ended(failure)
+        elif was_ready and failure is not None:
+            log.service_failed(self.name, failure)  # nobody else hears of it
 
 
 class _Readiness:

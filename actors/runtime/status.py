@@ -144,7 +144,7 @@ def describe_cell(cell: Cell, now: float, durations: Collection[float] = ()) -> 
         slowest_seconds=cell.slowest_seconds,
         restarts=cell.restarts,
         generation=cell.generation,
-        last_error=None if cell.last_error is None else type(cell.last_error).__name__,
+        last_error=cell.last_error,
         handling_p50_seconds=percentile(durations, 0.5),
         handling_p99_seconds=percentile(durations, 0.99),
     )

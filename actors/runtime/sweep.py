@@ -44,18 +44,22 @@ class Sweeper:
     def __init__(self, registries: Callable[[], Iterable[Registry]], every_seconds: float) -> None:
         self._registries = registries
         self._every_seconds = every_seconds
+        self._soon_seconds = min(0.05, every_seconds)
         self._sleep = trio.CancelScope()
+        self._is_crowded = False
 
     def hurry(self) -> None:
         """Sweep soon: a kind has more actors than it should. Atomic."""
-        soon = trio.current_time() + min(0.05, self._every_seconds)
-        self._sleep.deadline = min(self._sleep.deadline, soon)
+        self._is_crowded = True  # for a sweep that is under way: it may have passed the crowd
+        self._sleep.deadline = min(self._sleep.deadline, trio.current_time() + self._soon_seconds)
 
     async def run(self) -> None:
         """Sweep now and then, until cancelled."""
         while True:
-            with trio.move_on_after(self._every_seconds) as self._sleep:
+            seconds = self._soon_seconds if self._is_crowded else self._every_seconds
+            with trio.move_on_after(seconds) as self._sleep:
                 await trio.sleep_forever()
+            self._is_crowded = False
             for registry in tuple(self._registries()):
                 await self.sweep(registry)
 

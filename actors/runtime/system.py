@@ -161,6 +161,8 @@ class ActorSystem(Operable):
             await self._tree.start()
         except BaseException as error:
             await self._close(error)
+            if self._failure is not None:
+                raise self._failure from self._failure.__cause__
             raise
         self._outer.start_soon(self._run_tree)
         self._is_running = True
@@ -183,6 +185,7 @@ class ActorSystem(Operable):
     async def _close(self, error: BaseException | None) -> None:
         """Cut off what still runs, and leave the nursery."""
         self._is_running = False
+        self._close_registries()  # else who is cut off may start another, and that one a third
         assert self._outer is not None
         self._outer.cancel_scope.cancel(reason=f"{self.name} is down")
         if self._inner is not None:
