@@ -37,13 +37,13 @@ def register(app: QuartTrio) -> None:
 
     @app.get(PATH, strict_slashes=False)
     async def dashboard() -> Response:
-        response = assets.respond(PAGE)
+        response = await assets.respond(PAGE)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
 
     @app.get(f"{STATIC_PATH}<name>")
     async def dashboard_file(name: str) -> Response:
-        return assets.respond(name)
+        return await assets.respond(name)
 
 
 def _types() -> dict[str, str]:

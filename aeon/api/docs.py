@@ -66,11 +66,11 @@ def register(app: QuartTrio, services: Services) -> None:
 
     @app.get("/favicon.ico")
     async def icon() -> Response:
-        return assets.respond("icon.svg")
+        return await assets.respond("icon.svg")
 
     @app.get(f"{STATIC_PATH}<name>")
     async def static_file(name: str) -> Response:
-        return assets.respond(name)
+        return await assets.respond(name)
 
 
 def _wants_html() -> bool:
