@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Final
 
 import structlog
@@ -17,6 +18,8 @@ from storage.ids import ChatId
 from storage.records import UserRecord
 
 ASK_SECONDS: Final = 10.0
+MAX_AT_ONCE: Final = 100
+"""A log-in waits for so many; the Mini App asks for the rest by and by."""
 _FINAL: Final = frozenset(
     {
         RejectReason.ALREADY_A_MEMBER,
@@ -45,7 +48,8 @@ async def redeem_invitations(services: Services, user: UserRecord) -> int:
             return 0
         joined: list[ChatId] = []
         spent: list[ChatId] = []
-        for invitation in pending:
+        # Any of too many, so that full chats, which take nobody in, do not keep out the others.
+        for invitation in random.sample(pending, min(len(pending), MAX_AT_ONCE)):
             outcome = await _join(services, invitation, user)
             if outcome is not None:
                 spent.append(invitation.chat_id)

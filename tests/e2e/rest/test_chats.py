@@ -1,5 +1,6 @@
 """Chats, members and invitations as the Mini App and other clients use them."""
 
+import pytest
 import trio
 
 from tests.helpers.clients import Server
@@ -111,6 +112,24 @@ async def test_an_invitation_is_redeemed_at_the_first_log_in(server: Server) -> 
     assert checked["id"] == checked["telegram_id"] == DORA
     assert checked["first_name"] == "Dora"
     assert (checked["accepted"], checked["message"]) == (0, "No new invitations")
+
+
+async def test_a_log_in_waits_for_few_of_many_invitations(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault: whoever is invited to thousands of chats waits for all of them, and gives up."""
+    monkeypatch.setattr("aeon.auth.invitations.MAX_AT_ONCE", 2)
+    async with server.person(ANNA) as anna:
+        for number in range(5):
+            chat_id = await anna.create_group(title=f"Group {number}")
+            path = f"/api/v1/chats/{chat_id}/invite-by-username"
+            await anna.post(path, {"username": "dorad"})
+        async with server.person(DORA, "Dora", username="dorad") as dora:
+            counts = [len(await dora.get("/api/v1/chats/"))]
+            for _ in range(3):
+                await dora.post("/api/v1/users/check-invitations")
+                counts.append(len(await dora.get("/api/v1/chats/")))
+    assert counts == [2, 4, 5, 5]
 
 
 async def test_odd_usernames_are_refused(server: Server) -> None:
