@@ -6,8 +6,8 @@ Rules of this file:
   the signature of init data suffice. Only an access token needs it, where its revocation stands.
 - The token is compared in constant time, and guessing is limited by network address.
 - Everybody who asks is written down, whatever comes of it (what an operator reads again and again,
-  once a minute); but not what is refused for its rate,
-  or a flood of guesses would fill the trail.
+  and what a stranger is refused again and again, once a minute); but not what is refused for its
+  rate, or a flood of guesses would fill the trail.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ async def run_for_operator(
                 outcome=outcome,
                 request_id=visit.request_id,
                 is_reading=is_operator and visit.is_reading,
+                is_refused=not is_operator,
             )
         )
 

@@ -58,6 +58,8 @@ class Use:
     request_id: str | None
     is_reading: bool = False
     """An operator looked, and changed nothing."""
+    is_refused: bool = False
+    """Whoever asked is no operator."""
     repeats: int = 0
     """How often it was repeated, and not noted, since it was noted last."""
 
@@ -68,7 +70,7 @@ class TrailStatistics:
 
     noted: int
     repeated: int
-    """Readings that were not noted, because the same one was within the last minute."""
+    """Readings and refusals not noted, because the same one was within the last minute."""
     stored: int
     waiting: int
     lost: int
@@ -94,7 +96,7 @@ class AuditTrail:
 
     def note(self, use: Use) -> None:
         """Write down a request. Atomic."""
-        repeats = self._repeats_before(use) if use.is_reading else 0
+        repeats = self._repeats_before(use) if use.is_reading or use.is_refused else 0
         _log.log(
             logging.DEBUG if repeats is None else logging.INFO,
             "operator_request",
@@ -117,8 +119,10 @@ class AuditTrail:
         self._wake.set()
 
     def _repeats_before(self, use: Use) -> int | None:
-        """How often this reading was repeated since it was noted; None: it is one of these."""
-        reading = (use.who, use.action, use.target, use.outcome)
+        """How often this was repeated since it was noted; None: it is one of these."""
+        reading: tuple[str | None, ...] = (use.who, use.action, use.target, use.outcome)
+        if use.is_refused:
+            reading = (use.who, use.outcome)
         noted_at, repeats = self._readings.get(reading, (None, 0))
         if noted_at is not None and use.at - noted_at < REPEAT:
             self._readings[reading] = noted_at, repeats + 1
