@@ -270,6 +270,9 @@ class Supervisor:
                 return True  # It died just now, and is about to be started anew.
             successor = await self._start(place.number)
             if successor is None or not successor.serves:
+                if successor is not None:
+                    await successor.wait()  # It listened, and died at once.
+                    self._forget(successor)
                 return False
             place.worker = successor
         await worker.retire(self._plan.shutdown_seconds + KILL_MARGIN_SECONDS)

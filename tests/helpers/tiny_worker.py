@@ -1,9 +1,9 @@
 """A worker that serves nothing and does as it is told by files in its directory.
 
-``crash``: it ends at once. ``refuse``: with the status of a refusal. ``stubborn``: it ignores
-SIGTERM. ``cut-off``: told to stop, it says that it cut actors off; ``fail``: that it was cut short.
-``hang``: it lives on and counts no more. Each of them may be named for one worker only:
-``crash-2``.
+``crash``: it ends at once. ``refuse``: with the status of a refusal. ``stillborn``: as soon as it
+is ready. ``stubborn``: it ignores SIGTERM. ``cut-off``: told to stop, it says that it cut actors
+off; ``fail``: that it was cut short. ``hang``: it lives on and counts no more. Each of them may be
+named for one worker only: ``crash-2``.
 """
 
 import os
@@ -27,6 +27,9 @@ def main() -> None:
     if told("crash"):
         with Path("crashed").open("a") as crashed:
             crashed.write("x")
+        raise SystemExit(70)
+    if told("stillborn"):
+        os.write(orders.ready, b"ready\n")
         raise SystemExit(70)
     is_stubborn = told("stubborn")
     status = 4 if told("cut-off") else 1 if told("fail") else 0

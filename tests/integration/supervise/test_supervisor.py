@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from aeon.supervise.backoff import RestartPolicy
+from aeon.supervise.process import WorkerProcess
 from aeon.supervise.supervisor import ExitStatus, Plan, State, Supervisor
 
 QUICK = RestartPolicy(first_seconds=0.01, longest_seconds=0.02, max_restarts=2, window_seconds=60.0)
@@ -188,6 +189,32 @@ async def test_without_a_successor_the_worker_stays(directory: Path) -> None:
         await watched.state("ready", times=2)
         assert len(watched.started()) == 2
         assert all(_is_alive(pid) for _, pid in watched.started())
+        signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.DRAINED
+
+
+async def test_a_successor_that_dies_at_once_leaves_its_slot(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_ready = WorkerProcess.wait_ready
+
+    async def wait_ready_and_dead(self: WorkerProcess, within_seconds: float) -> bool:
+        is_ready = await wait_ready(self, within_seconds)
+        if (directory / "stillborn").exists():
+            await self.wait()
+        return is_ready
+
+    monkeypatch.setattr(WorkerProcess, "wait_ready", wait_ready_and_dead)
+    async with supervising(directory, workers=1) as watched:
+        await watched.state("ready")
+        for times in (2, 3):
+            watched.tell("stillborn")
+            signal_us(signal.SIGHUP)
+            await watched.state("ready", times=times)
+        watched.untell("stillborn")
+        signal_us(signal.SIGHUP)
+        await watched.state("ready", times=4)
+        assert len(watched.started()) == 2
         signal_us(signal.SIGTERM)
     assert watched.result == ExitStatus.DRAINED
 
