@@ -52,6 +52,23 @@ async def test_who_comes_during_a_look_up_shares_the_next(nursery: trio.Nursery)
     nursery.cancel_scope.cancel()
 
 
+async def test_others_get_a_turn_between_two_who_come(nursery: trio.Nursery) -> None:
+    arrivals, audience, positions = made()
+    await nursery.start(arrivals.run)
+    nursery.start_soon(arrivals.enter, ANNA)
+    await trio.testing.wait_all_tasks_blocked()
+    for user_id in (BEN, CARA):
+        nursery.start_soon(arrivals.enter, user_id)
+        await trio.testing.wait_all_tasks_blocked()
+    positions.may_answer.set()
+    seen = set()
+    while len(audience.users()) < 3:
+        seen.add(len(audience.users()))
+        await trio.lowlevel.checkpoint()
+    assert seen == {0, 1, 2}
+    nursery.cancel_scope.cancel()
+
+
 async def test_who_was_cut_off_meanwhile_is_not_counted_in(nursery: trio.Nursery) -> None:
     arrivals, audience, positions = made()
     await nursery.start(arrivals.run)
