@@ -244,6 +244,8 @@ class PresenceLink:
                 await self._sweep()
                 if sweeps % self._times.sweeps_between_checks == 0:
                     await self._check_own_set()
+                # Also without a new connection: Redis may have refused for a while.
+                self._presence.is_current = True
             except BusAway:
                 self._presence.is_current = False
                 for node in self._nodes.values():

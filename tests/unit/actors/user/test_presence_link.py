@@ -322,3 +322,19 @@ async def test_nonsense_of_others_is_ignored(autojump_clock: trio.abc.Clock) -> 
         await trio.sleep(SETTLED_SECONDS)
 
         assert two.online == {A}
+
+
+async def test_what_redis_refused_for_a_while_leaves_no_mark(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> frozenset[str]:
+        raise BusAway("redis_loading")
+
+    async with nodes(2, Network()) as (one, _):
+        await trio.sleep(SETTLED_SECONDS)
+        with monkeypatch.context() as patch:
+            patch.setattr(one.bus, "live_nodes", refuse)
+            await trio.sleep(SETTLED_SECONDS)
+            assert not one.presence.statistics().is_current
+        await trio.sleep(SETTLED_SECONDS)
+        assert one.presence.statistics().is_current
