@@ -230,6 +230,7 @@ class WebSocket(WebSocketStream):
 
     async def _refuse_early_data(self) -> None:
         """Refuse what came before the handshake was answered; a client has to wait for it."""
+        self.transport.end()  # The application may take it for open, and must not write frames.
         await self.refuse(400)
         await self._tell_app(ABNORMAL)
         await self.end_stream()

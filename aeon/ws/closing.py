@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from actors.delivery.frame import FrameTransport
 from actors.delivery.session import CloseReason
+from aeon.wire.frames import shutdown_frame
 
 
 class CloseCode(IntEnum):
@@ -46,5 +49,14 @@ BY_REASON: Final = {
     CloseReason.MISSED_EVENTS: Closing(CloseCode.FAULT, "too_far"),
 }
 
+RECONNECT_SPREAD_MS: Final = 10_000
+"""Window over which the clients of a stopping server are asked to come back."""
+
 LEFT: Final = ("none", "client_left")
 """How a connection is counted that its client ended, or that broke."""
+
+
+def say_when_to_return(transport: FrameTransport) -> None:
+    """Give each client of a stopping server its own moment, so that not all return at once."""
+    reconnect_after_ms = 1_000 + secrets.randbelow(RECONNECT_SPREAD_MS)
+    transport.send_nowait((shutdown_frame(reconnect_after_ms),))

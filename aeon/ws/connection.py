@@ -11,7 +11,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import secrets
 from typing import Final
 
 import structlog
@@ -25,15 +24,13 @@ from actors.user.ports import Attach, AttachRefused, Detach
 from aeon import request_ids
 from aeon.auth.principal import Principal
 from aeon.services import Services
-from aeon.wire.frames import greeting_frame, shutdown_frame
-from aeon.ws.closing import BY_REASON, LEFT, CloseCode, Closing
+from aeon.wire.frames import greeting_frame
+from aeon.ws.closing import BY_REASON, LEFT, CloseCode, Closing, say_when_to_return
 from aeon.ws.commands import Context
 from aeon.ws.dispatch import BadFrames, Dispatcher
 from aeon.ws.resume import Resume
 
 ATTACH_SECONDS: Final = 5.0
-RECONNECT_SPREAD_MS: Final = 10_000
-"""Window over which the clients of a stopping server are asked to come back."""
 FIRST_RESUME_SECONDS: Final = 10.0
 """How long a connection made with ``?resume=1`` waits for its first resume."""
 
@@ -103,13 +100,8 @@ class Connection:
             counts.socket_closed(self._path, *how)
         if self._closing is not None:
             if self._closing.code is CloseCode.RESTART:
-                self._say_when_to_return()
+                say_when_to_return(self._transport)
             await self._transport.close(self._closing.code, self._closing.reason)
-
-    def _say_when_to_return(self) -> None:
-        """Give each client its own moment, so that not everybody returns at once."""
-        reconnect_after_ms = 1_000 + secrets.randbelow(RECONNECT_SPREAD_MS)
-        self._transport.send_nowait((shutdown_frame(reconnect_after_ms),))
 
     async def _lift_first_hold(self) -> None:
         """A client that promised to resume and did not gets its events live after all."""

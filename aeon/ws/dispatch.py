@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
 import orjson
 import structlog
@@ -118,6 +118,11 @@ class _FrameFault(EdgeError):
     """The frame itself makes no sense."""
 
 
+def is_reply_id(value: object) -> TypeGuard[str]:
+    """Say whether replies can carry it."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_REPLY_ID_CHARACTERS
+
+
 def _parse(data: str | bytes | None) -> Mapping[str, object]:
     # Quart gives None for an empty binary frame.
     if not isinstance(data, str):
@@ -135,7 +140,7 @@ def _reply_id(frame: Mapping[str, object]) -> str | None:
     reply_id = frame.get("id")
     if reply_id is None:
         return None
-    if not isinstance(reply_id, str) or not 0 < len(reply_id) <= MAX_REPLY_ID_CHARACTERS:
+    if not is_reply_id(reply_id):
         message = f"a string of 1 to {MAX_REPLY_ID_CHARACTERS} characters"
         raise InvalidInput([FieldFault("id", message)])
     return reply_id

@@ -23,8 +23,9 @@ from aeon.limits import Kind
 from aeon.server import current_transport
 from aeon.services import Services
 from aeon.wire.frames import error_frame
-from aeon.ws.closing import BY_REASON, CloseCode, Closing
+from aeon.ws.closing import BY_REASON, CloseCode, Closing, say_when_to_return
 from aeon.ws.connection import Connection
+from aeon.ws.dispatch import is_reply_id
 
 AUTH_SECONDS: Final = 10.0
 """How long a connection may stay silent before it says who it is."""
@@ -51,6 +52,8 @@ def register(app: QuartTrio, services: Services) -> None:
             _check_attempts(services, principal.user.id, Kind.CONNECT)
         except _Refused as refusal:
             services.counts.socket_refused(*refusal.closing.counted_as)
+            if refusal.closing.code is CloseCode.RESTART:
+                say_when_to_return(transport)
             await transport.close(refusal.closing.code, refusal.closing.reason)
             return
         connection = Connection(
@@ -110,6 +113,7 @@ def _from_handshake() -> Credentials | None:
 
 async def _from_first_frame() -> Credentials:
     """Wait for ``{"type": "auth", ...}``; anything else is answered and waited past."""
+    transport = current_transport()
     with trio.move_on_after(AUTH_SECONDS):
         for _ in range(FRAMES_BEFORE_AUTH):
             frame = _parse(await websocket.receive())
@@ -123,16 +127,16 @@ async def _from_first_frame() -> Credentials:
             payload = error_frame(
                 "unauthenticated",
                 "The first frame has to be of type auth, with init_data or token.",
-                reply_id=reply_id if isinstance(reply_id, str) else None,
+                reply_id=reply_id if is_reply_id(reply_id) else None,
             )
-            if not current_transport().send_nowait((payload,)):
+            if not transport.send_nowait((payload,)):
                 raise _Refused(Closing(CloseCode.TOO_SLOW, "too_slow"))
         raise _Refused(Closing(CloseCode.PROTOCOL_VIOLATION, "too_many_bad_frames"))
     raise _Refused(Closing(CloseCode.UNAUTHENTICATED, "auth_timeout"))
 
 
 def _parse(data: str | bytes | None) -> dict[str, object] | None:
-    if not data:
+    if not isinstance(data, str):
         return None
     try:
         frame = orjson.loads(data)

@@ -3,6 +3,7 @@
 import time
 from urllib.parse import quote
 
+import orjson
 import pytest
 
 from tests.helpers.clients import Server
@@ -38,6 +39,25 @@ async def test_init_data_in_the_first_frame(server: Server) -> None:
 
     assert (error["code"], error["id"]) == ("unauthenticated", "early")
     assert greeting["user_id"] == ANNA
+
+
+@pytest.mark.parametrize("reply_id", ["", "i" * 65, 5])
+async def test_an_id_that_no_command_may_carry_is_not_said_back(
+    server: Server, reply_id: str | int
+) -> None:
+    async with server.socket() as socket:
+        await socket.send("ping", id=reply_id)
+        error = await socket.event("error")
+
+    assert "id" not in error
+
+
+async def test_credentials_in_a_binary_frame_are_none(server: Server) -> None:
+    async with server.socket() as socket:
+        await socket.send_raw(orjson.dumps({"type": "auth", "init_data": init_data(ANNA)}))
+        error = await socket.event("error")
+
+    assert error["code"] == "unauthenticated"
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,17 @@ async def test_a_stopping_server_says_when_to_come_back(services: Services) -> N
     assert all(1_000 <= delay <= 11_000 for delay in delays)
 
 
+async def test_who_comes_to_a_stopping_server_is_told_when_to_come_back(
+    server: Server, services: Services
+) -> None:
+    services.lifecycle.is_draining = True
+    async with server.socket() as socket:
+        closed = await socket.wait_closed()
+
+    assert closed.code == 1012
+    assert [frame["type"] for frame in socket.frames] == ["server_shutdown"]
+
+
 async def test_a_session_that_is_revoked_ends_its_connections(server: Server) -> None:
     async with server.person(ANNA) as anna:
         token = await anna.http.post(

@@ -27,6 +27,18 @@ async def test_frame_glued_to_the_handshake(server: Running) -> None:
         assert b" 400" in (await client.end()).split(b"\r\n")[0]
 
 
+@pytest.mark.parametrize("early", [frame(1, b"glued"), b"body!"])
+async def test_no_frame_follows_a_handshake_refused_for_early_data(
+    server: Running, early: bytes
+) -> None:
+    """The application learns of it later, and writes as if the WebSocket were open."""
+    async with connected(server.port) as client:
+        await client.send(upgrade("/flood/5", f"Content-Length: {len(early)}") + early)
+        head, _, rest = (await client.end()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400")
+        assert rest == b""
+
+
 async def test_frame_glued_to_a_handshake_that_is_rejected(server: Running) -> None:
     async with connected(server.port) as client:
         await client.send(upgrade("/nowhere") + frame(1, b"glued"))
