@@ -87,7 +87,7 @@ async def test_a_replay_leaves_room_for_what_comes_live_in_other_chats(
                 await trio.testing.wait_all_tasks_blocked()
             for chat_id in (named, unnamed):
                 await anna.send(chat_id, "live")
-            events = []
+            events: list[tuple[int, int]] = []
             while len(events) < 102:
                 event = orjson.loads(await client.text())
                 if "seq" in event:

@@ -39,12 +39,24 @@ class Running:
     stopped: trio.Event
     tasks_at_rest: int
     transports: list[Transport] = field(default_factory=list)
-    slow_began: trio.Event = field(default_factory=trio.Event)
-    """Set when a request for a slow page is in its handler."""
+    requests_begun: int = 0
+    """Requests and handshakes that reached the application."""
+    _another_began: trio.Event = field(default_factory=trio.Event)
 
     @property
     def port(self) -> int:
         return int(self.listening.url.rpartition(":")[2])
+
+    def request_began(self) -> None:
+        self.requests_begun += 1
+        began, self._another_began = self._another_began, trio.Event()
+        began.set()
+
+    async def wait_begun(self, count: int = 1) -> None:
+        """Wait until so many requests and handshakes have reached the application."""
+        with trio.fail_after(5):
+            while self.requests_begun < count:
+                await self._another_began.wait()
 
     async def at_rest(self, within_seconds: float = 3.0) -> None:
         """Wait until nothing of any client is left: no connection, no WebSocket, no task."""
@@ -64,20 +76,25 @@ def make_app(running: list[Running] | None = None) -> QuartTrio:
     """An application with a route of each kind; it keeps nothing."""
     app = QuartTrio(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
-    _add_pages(app, running)
+
+    @app.before_request
+    @app.before_websocket
+    async def count() -> None:
+        if running:
+            running[0].request_began()
+
+    _add_pages(app)
     _add_websockets(app, running)
     return app
 
 
-def _add_pages(app: QuartTrio, running: list[Running] | None) -> None:
+def _add_pages(app: QuartTrio) -> None:
     @app.get("/")
     async def index() -> str:
         return "served"
 
     @app.get("/slow/<float:seconds>")
     async def slow(seconds: float) -> str:
-        if running:
-            running[0].slow_began.set()
         await trio.sleep(seconds)
         return "slept"
 

@@ -140,7 +140,7 @@ async def test_streams_that_never_end(server: Running) -> None:
     async with http2(server) as client:
         for _ in range(50):
             await client.start(post, end=False)
-        await trio.sleep(0.2)
+        await server.wait_begun(50)
     await server.at_rest()
 
 
@@ -152,7 +152,7 @@ async def test_more_streams_than_allowed(server: Running) -> None:
                 await client.start(slow)
         except (h2.exceptions.TooManyStreamsError, trio.BrokenResourceError):
             pass
-        await trio.sleep(0.1)
+        await client.client.end()
 
 
 async def test_response_that_nobody_reads_is_not_kept(server: Running) -> None:
@@ -244,7 +244,7 @@ async def test_shutdown_while_an_http2_client_reads_nothing() -> None:
         async with http2(server, receive_buffer_bytes=4096) as client:
             await client.start(big)
             await client.start(WEBSOCKET, end=False)
-            await trio.sleep(0.1)
+            await server.wait_begun(2)
             server.stop.set()
             with trio.fail_after(3):
                 await server.stopped.wait()

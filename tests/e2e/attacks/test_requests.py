@@ -157,5 +157,5 @@ async def test_client_leaves_in_the_middle_of_a_response(server: Running) -> Non
 async def test_response_that_nobody_reads(server: Running) -> None:
     async with connected(server.port, receive_buffer_bytes=4096) as client:
         await client.send(get("/big/5000000"))
-        await trio.sleep(0.1)
+        await server.wait_begun()
         await server.at_rest(within_seconds=4)

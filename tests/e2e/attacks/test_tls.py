@@ -74,7 +74,7 @@ async def test_response_that_nobody_reads(secure: Running) -> None:
     async with connected(secure.port, receive_buffer_bytes=4096) as raw:
         client = await over_tls(raw)
         await client.send(get("/big/9000000"))
-        await trio.sleep(0.1)
+        await secure.wait_begun()
         await secure.at_rest(within_seconds=4)
 
 

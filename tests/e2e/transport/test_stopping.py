@@ -52,7 +52,7 @@ async def test_a_request_under_way_is_answered_and_told_that_it_was_the_last() -
         async with stream:
             await stream.send_all(get("/slow/0.5"))
             with trio.fail_after(10):
-                await server.slow_began.wait()
+                await server.wait_begun()
             server.stop.set()
             assert b"connection: close" in (await _answer(stream)).lower()
 
