@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from storage.commands import (
     CursorMoved,
@@ -20,6 +21,9 @@ from storage.events import MessageDeleted, MessageEdited, MessageSent, MessagesR
 from storage.facts import ChatFacts, Decision
 from storage.ids import ChatId, MessageId, Seq, UserId
 from storage.records import ChatType, MediaRecord, MessageRecord, Role
+from storage.tables import CAPTION_MAX_CHARACTERS
+
+CAPTION_TOO_LONG: Final = f"text with a file holds up to {CAPTION_MAX_CHARACTERS} characters"
 
 _Content = tuple[str | None, str, MediaRecord | None, UserId | None, ChatId | None]
 """Text, type, media, and whose words from where if it is a forward."""
@@ -90,6 +94,8 @@ def edit_message(state: ChatFacts, command: EditMessage, now: datetime) -> Decis
         return Rejected(RejectReason.MESSAGE_NOT_FOUND)
     if message.forward_from_user_id is not None:
         return Rejected(RejectReason.NOT_ALLOWED, "a forwarded message can not be edited")
+    if message.media is not None and len(command.text) > CAPTION_MAX_CHARACTERS:
+        return Rejected(RejectReason.INVALID_DATA, CAPTION_TOO_LONG)
     window = command.edit_window
     if window is not None and now - message.created_at > window:
         return Rejected(RejectReason.EDIT_WINDOW_PASSED)

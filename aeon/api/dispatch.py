@@ -130,13 +130,23 @@ async def _handle(
     call = Call(
         services=services,
         path=path,
-        base_url=services.settings.public_url or f"{request.scheme}://{request.host}",
+        base_url=base_url(services),
         if_none_match=request.headers.get("If-None-Match"),
         maybe_principal=principal,
         maybe_query=None if route.query is None else _query(route, route.query),
         maybe_body=None if route.body is None else await _body(services, route, route.body),
     )
     return await route.handler(call)
+
+
+def base_url(services: Services) -> str:
+    """Say where this request's client reaches the server.
+
+    Nothing, which makes links relative, if its Host header is missing or makes no sense.
+    """
+    if services.settings.public_url is not None:
+        return services.settings.public_url
+    return f"{request.scheme}://{request.host}" if request.host else ""
 
 
 def credentials_of(asked: Request) -> Credentials:

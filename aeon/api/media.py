@@ -14,7 +14,7 @@ import orjson
 from quart import Blueprint, Response, request
 from quart.wrappers.response import ResponseBody
 
-from aeon.api.dispatch import JSON, credentials_of, error_response, failure
+from aeon.api.dispatch import JSON, base_url, credentials_of, error_response, failure
 from aeon.api.resumable import add_resumable_routes
 from aeon.api.route import is_match
 from aeon.auth.authenticate import authenticate
@@ -98,7 +98,7 @@ def media_blueprint(services: Services) -> Blueprint:
 
 def request_links(services: Services) -> Links:
     """Links that lead back to where this request came to."""
-    return services.media.links.for_origin(f"{request.scheme}://{request.host}")
+    return services.media.links.for_origin(base_url(services))
 
 
 def _signature() -> tuple[str, str]:

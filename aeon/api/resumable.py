@@ -18,7 +18,7 @@ import orjson
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from aeon.api.dispatch import JSON, credentials_of, failure
+from aeon.api.dispatch import JSON, base_url, credentials_of, failure
 from aeon.auth.authenticate import authenticate
 from aeon.auth.principal import Principal
 from aeon.auth.rates import check_rate
@@ -97,7 +97,7 @@ class _Routes:
             is_voice=metadata.get("kind", "").lower() == VOICE,
         )
         response = _answer(upload, 201)
-        response.headers["Location"] = f"{self._base_url()}{UPLOADS_PATH}/{upload.id}"
+        response.headers["Location"] = f"{base_url(self._services)}{UPLOADS_PATH}/{upload.id}"
         return response
 
     async def head(self, principal: Principal, upload_id: str) -> Response:
@@ -141,7 +141,7 @@ class _Routes:
                 raise EdgeError("upload_not_found", "The upload is not complete yet.")
         except Exception as error:  # noqa: BLE001 - as above
             return failure(error, f"{UPLOADS_PATH}/{{upload_id}}")
-        links = services.media.links.for_origin(self._base_url())
+        links = services.media.links.for_origin(base_url(services))
         fields = {**encode.file_fields(record, links), "message_type": record.message_type}
         return Response(
             orjson.dumps(fields), content_type=JSON, headers={"Cache-Control": "no-store"}
@@ -163,9 +163,6 @@ class _Routes:
                 headers["Tus-Max-Size"] = str(self._services.media.limits.max_file_bytes)
                 headers["Tus-Checksum-Algorithm"] = ",".join(ALGORITHMS)
         return response
-
-    def _base_url(self) -> str:
-        return self._services.settings.public_url or f"{request.scheme}://{request.host}"
 
 
 def _answer(upload: UploadRecord, status: int) -> Response:

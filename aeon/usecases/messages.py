@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from actors.chat.decide_messages import CAPTION_TOO_LONG
 from actors.chat.errors import ChatRefused
 from aeon.auth.principal import Principal
-from aeon.errors import EdgeError
+from aeon.errors import EdgeError, FieldFault, InvalidInput
 from aeon.services import Services
 from aeon.usecases.asking import Answer, ask_chat
 from aeon.wire.requests import ForwardMessageInput, SendMessageInput
@@ -112,7 +113,13 @@ async def edit_message(
         text=text,
         edit_window=timedelta(hours=hours) if hours else None,
     )
-    answer = await ask_chat(services, command)
+    try:
+        answer = await ask_chat(services, command)
+    except ChatRefused as refusal:
+        if refusal.message == CAPTION_TOO_LONG:
+            fault = FieldFault("text", CAPTION_TOO_LONG, "message_too_long")
+            raise InvalidInput([fault]) from None
+        raise
     if isinstance(answer, Committed):
         event = answer.event
         assert isinstance(event, MessageEdited)

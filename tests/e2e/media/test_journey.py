@@ -188,3 +188,32 @@ async def test_a_chats_photo_keeps_working(server: Server, services: Services) -
         )
         assert other["photo_url"] == file["media_url"]
         await anna.delete(f"/api/v1/chats/{chat['id']}")
+
+
+async def test_a_caption_is_as_short_when_it_is_edited(server: Server) -> None:
+    async with server.person(ANNA) as anna:
+        chat_id = await anna.create_group()
+        file = await upload(anna, picture())
+        message = await anna.send(chat_id, "A caption", media_id=file["media_id"])
+        path = f"/api/v1/messages/{message['id']}"
+        longest = await anna.put(path, {"text": "x" * 1024})
+        too_long = await anna.request("PUT", path, json={"text": "x" * 1025})
+
+    assert longest["text"] == "x" * 1024
+    assert (too_long.status_code, too_long.json()["code"]) == (422, "message_too_long")
+    assert too_long.json()["details"][0]["field"] == "text"
+
+
+async def test_links_are_relative_where_the_host_makes_no_sense(server: Server) -> None:
+    async with server.person(ANNA) as anna:
+        chat_id = await anna.create_group()
+        file = await upload(anna, picture())
+        await anna.send(chat_id, "A picture", media_id=file["media_id"])
+        path = f"/api/v1/messages/chat/{chat_id}"
+        answers = [
+            await anna.get(path, headers={"Host": host}) for host in ("a b", "<script>", "[::1")
+        ]
+
+    assert file["media_url"].startswith(f"{server.url}/media/")
+    for answer in answers:
+        assert answer["messages"][0]["media_url"].startswith("/media/")

@@ -216,6 +216,15 @@ class TestMessages:
 
         assert await reason(world, edit(PAIR, MEMBER, copy.message.id)) is REASONS.NOT_ALLOWED
 
+    async def test_an_edited_caption_is_no_longer_than_a_new_one(self, world: FakeAppender) -> None:
+        world.facts.media["m"] = media("m", uploader=MEMBER)
+        text = (await sent(world, send(GROUP, MEMBER))).message.id
+        file = (await sent(world, send(GROUP, MEMBER, "caption", media_id="m"))).message.id
+
+        assert await reason(world, edit(GROUP, MEMBER, text, "x" * 1025)) is None
+        assert await reason(world, edit(GROUP, MEMBER, file, "x" * 1024)) is None
+        assert await reason(world, edit(GROUP, MEMBER, file, "x" * 1025)) is REASONS.INVALID_DATA
+
     async def test_edits_end_with_their_window(self, world: FakeAppender) -> None:
         message = (await sent(world, send(GROUP, MEMBER))).message.id
         window = timedelta(hours=48)
