@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import FailFast, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from aeon.errors import FieldFault
 from aeon.telegram.init_data import MAX_CHARACTERS as INIT_DATA_MAX_CHARACTERS
@@ -46,6 +47,11 @@ _Limit = Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS), Digits]
 _Position = Annotated[int, Field(ge=0, le=MAX_ID), Digits]
 
 
+def _fault(field: str, message: str) -> PydanticCustomError:
+    """A fault that only the whole shows, and that one field answers for."""
+    return PydanticCustomError("fault", "{message}", {"message": message, "field": field})
+
+
 class SendMessageInput(Input):
     """A new message: text, or a file with or without text."""
 
@@ -60,11 +66,13 @@ class SendMessageInput(Input):
     def _holds_something(self) -> Self:
         if self.media_id is None:
             if self.message_type != "text":
-                raise ValueError("a message of this type needs media_id")
+                raise _fault("media_id", "a message of this type needs media_id")
             if self.text is None or not self.text.strip():
-                raise ValueError("a message needs text or media_id")
+                raise _fault("text", "a message needs text or media_id")
         elif self.text is not None and len(self.text) > CAPTION_MAX_CHARACTERS:
-            raise ValueError(f"text with a file holds up to {CAPTION_MAX_CHARACTERS} characters")
+            raise _fault(
+                "text", f"text with a file holds up to {CAPTION_MAX_CHARACTERS} characters"
+            )
         return self
 
 
@@ -76,7 +84,7 @@ class EditMessageInput(Input):
     @model_validator(mode="after")
     def _holds_something(self) -> Self:
         if self.text is not None and not self.text.strip():
-            raise ValueError("a message needs text")
+            raise _fault("text", "a message needs text")
         return self
 
 
@@ -228,7 +236,7 @@ class EditMessageCommand(Input):
     @model_validator(mode="after")
     def _holds_something(self) -> Self:
         if not self.text.strip():
-            raise ValueError("a message needs text")
+            raise _fault("text", "a message needs text")
         return self
 
 
@@ -272,14 +280,18 @@ def field_errors(error: ValidationError) -> Sequence[FieldFault]:
     """Name what pydantic found wrong, without the values that were sent."""
     return [
         FieldFault(
-            field=".".join(
-                str(part)[:MAX_NAME_CHARACTERS] for part in fault["loc"] if part != "[key]"
-            ),
+            field=_field_of(fault),
             message=fault["msg"].removeprefix("Value error, "),
             code=_code(fault["type"], fault["loc"]),
         )
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        for fault in error.errors(include_url=False, include_input=False)
     ]
+
+
+def _field_of(fault: ErrorDetails) -> str:
+    if fault["type"] == "fault":
+        return str(fault["ctx"]["field"])
+    return ".".join(str(part)[:MAX_NAME_CHARACTERS] for part in fault["loc"] if part != "[key]")
 
 
 def _code(kind: str, where: tuple[int | str, ...]) -> str:
