@@ -9,6 +9,8 @@ is pending, then up to ``close_seconds`` for the peer's, then the connection han
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import trio
@@ -240,7 +242,7 @@ class WebSocket(WebSocketStream):
         if self._owns_connection:
             self._carrier.hang_up_by(self._carrier.limits.close_seconds)
         else:
-            self.spawn(self._finish_in_time)
+            self._spawn_if_open(self._finish_in_time)
 
     async def _finish_in_time(self) -> None:
         with trio.move_on_after(self._carrier.limits.close_seconds):
@@ -269,4 +271,8 @@ class WebSocket(WebSocketStream):
 
     def _on_stream_broken(self) -> None:
         if not self._is_over:
-            self.spawn(self._finish)
+            self._spawn_if_open(self._finish)
+
+    def _spawn_if_open(self, action: Callable[[], Awaitable[None]]) -> None:
+        with suppress(RuntimeError):  # The connection has just ended, and we end with it.
+            self.spawn(action)
