@@ -276,6 +276,10 @@ class Supervisor:
                 return False
             place.worker = successor
         await worker.retire(self._plan.shutdown_seconds + KILL_MARGIN_SECONDS)
+        if worker.status:
+            _log.warning(
+                "worker_cut_off", worker=place.number, pid=worker.pid, how=worker.how_it_ended
+            )
         self._forget(worker)
         return True
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from aeon.supervise.backoff import RestartPolicy
 from aeon.supervise.process import WorkerProcess
@@ -190,6 +191,20 @@ async def test_without_a_successor_the_worker_stays(directory: Path) -> None:
         assert len(watched.started()) == 2
         assert all(_is_alive(pid) for _, pid in watched.started())
         signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.DRAINED
+
+
+async def test_who_is_replaced_and_does_not_go_is_killed_and_told_of(directory: Path) -> None:
+    (directory / "stubborn-1").touch()
+    with capture_logs() as logs:
+        async with supervising(directory, workers=1, shutdown_seconds=0.1) as watched:
+            await watched.state("ready")
+            watched.untell("stubborn-1")
+            signal_us(signal.SIGHUP)
+            await watched.state("ready", times=2)
+            signal_us(signal.SIGTERM)
+    (cut_off,) = [one for one in logs if one["event"] == "worker_cut_off"]
+    assert (cut_off["pid"], cut_off["how"]) == (watched.started()[0][1], "SIGKILL")
     assert watched.result == ExitStatus.DRAINED
 
 
