@@ -365,16 +365,23 @@ def kept_secret_key(data_dir: Path) -> str:
         data_dir.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        key = path.read_text(encoding="ascii").strip()
-        if len(key) < MIN_SECRET_KEY_CHARACTERS:
-            raise SettingsError(f"{path} is damaged; remove it to have a new key made") from None
-        return key
+        return _read_secret_key(path)
     except OSError as error:
         raise SettingsError(f"DATA_DIR: can not keep a secret key there: {error}") from None
     key = secrets.token_urlsafe(48)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(key + "\n")
     return key
+
+
+def _read_secret_key(path: Path) -> str:
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise SettingsError(f"DATA_DIR: can not read the secret key there: {error}") from None
+    if len(key) < MIN_SECRET_KEY_CHARACTERS or not key.isascii():
+        raise SettingsError(f"{path} is damaged; remove it to have a new key made") from None
+    return key.decode("ascii")
 
 
 def _split_list(value: object) -> object:
@@ -398,5 +405,7 @@ def _explain(error: ValidationError) -> str:
     lines = ["these settings are wrong (see env.example):"]
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
-        lines.append(f"  {name}: {fault['msg'].removeprefix('Value error, ')}")
+        text = fault["msg"].removeprefix("Value error, ")
+        # Pydantic counts the "items" of a secret.
+        lines.append(f"  {name}: {text.replace(' items after validation', ' characters')}")
     return "\n".join(lines)

@@ -24,6 +24,7 @@ from aeon.bench.actor_cases import BARE, RUNTIME, Crowd, crowd, neighbour_latenc
 from aeon.bench.actor_memory import measure
 from aeon.bench.actor_rivals import rival_figures
 from aeon.bench.actor_survey import Look, Looks, look
+from aeon.interruption import run_until_interrupted
 
 _CHANNEL = "memory channel: send + receive"
 _BARE_ASK = "reply-channel ask, no deadline"
@@ -78,8 +79,8 @@ def run(
     best: dict[str, float] = {}
     for _ in range(rounds):
         for name, case in (BARE | RUNTIME).items():
-            best[name] = min(best.get(name, float("inf")), trio.run(case))
-    latencies = trio.run(neighbour_latencies)
+            best[name] = min(best.get(name, float("inf")), run_until_interrupted(case))
+    latencies = run_until_interrupted(neighbour_latencies)
     memory = {
         form: {count: measure(form, count) for count in idle_counts}
         for form in ("channel task", "idle", "passivated")
@@ -94,8 +95,8 @@ def run(
         runtime={name: best[name] for name in RUNTIME},
         rivals=rival_figures(),
         memory_bytes=memory,
-        crowd=trio.run(crowd, crowd_count),
-        looks=trio.run(look),
+        crowd=run_until_interrupted(crowd, crowd_count),
+        looks=run_until_interrupted(look),
         neighbour_ms={
             "p50": 1000 * _percentile(latencies, 0.50),
             "p99": 1000 * _percentile(latencies, 0.99),

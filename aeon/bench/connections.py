@@ -17,7 +17,6 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from subprocess import PIPE
 from typing import Annotated, Final
 
 import trio
@@ -26,7 +25,10 @@ from quart import websocket
 from quart_trio import QuartTrio
 from rich.console import Console
 
+from aeon.bench.child import child, first_line
 from aeon.bench.fanout import CLIENT
+from aeon.interruption import run_until_interrupted
+from aeon.load.faults import LoadFault
 from aeon.server import Config, Listening, serve
 
 MAX_BYTES_PER_CONNECTION: Final = 60_000
@@ -105,17 +107,13 @@ async def _server() -> AsyncIterator[Listening]:
 async def _clients(listening: Listening, count: int) -> AsyncIterator[None]:
     """Hold WebSockets open for the time of the block; at its end they have gone."""
     port = listening.url.rpartition(":")[2]
-    client = await trio.lowlevel.open_process([*CLIENT, port, str(count)], stdout=PIPE)
-    assert client.stdout is not None
-    try:
-        assert await client.stdout.receive_some() == b"ready\n"
+    async with child([*CLIENT, port, str(count)]) as client:
+        if await first_line(client) != "ready":
+            raise LoadFault(f"{count} could not connect at once; see ulimit -n")
         yield
-    finally:
-        client.kill()
-        with trio.fail_after(30, shield=True):
-            await client.wait()
-            while listening.statistics().connections:  # noqa: ASYNC110 - others' hanging up
-                await trio.sleep(0.01)
+    with trio.fail_after(30):
+        while listening.statistics().connections:  # noqa: ASYNC110 - others' hanging up
+            await trio.sleep(0.01)
 
 
 def _resident_bytes() -> int:
@@ -132,7 +130,7 @@ def command(
     # Imported here, because it needs the result's type from this module.
     from aeon.bench.connections_node import measure_node
 
-    result = trio.run(measure_node if on is Part.NODE else measure, connections)
+    result = run_until_interrupted(measure_node if on is Part.NODE else measure, connections)
     is_missed = result.bytes_per_connection > MAX_BYTES_PER_CONNECTION
     if as_json:
         sys.stdout.write(json.dumps(asdict(result) | {"missed": is_missed}, indent=2) + "\n")

@@ -12,14 +12,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from os import sysconf
 from pathlib import Path
-from subprocess import PIPE
 from sys import executable
 from typing import Final
 from urllib.parse import quote
 
 import trio
 
+from aeon.bench.child import child, first_line
 from aeon.bench.connections import ConnectionsResult, Part
+from aeon.load.faults import LoadFault
 from aeon.load.own_server import OwnServer, own_server
 from aeon.telegram.init_data import sign
 
@@ -62,18 +63,12 @@ async def _people(server: OwnServer, user_ids: list[int]) -> AsyncIterator[None]
     paths = [f"/ws?init_data={quote(_init_data(server, user_id), safe='')}" for user_id in user_ids]
     port = server.url.rpartition(":")[2]
     command = [executable, "-m", "aeon.bench.quiet_clients", port]
-    clients = await trio.lowlevel.open_process(command, stdin=PIPE, stdout=PIPE)
-    assert clients.stdin is not None
-    assert clients.stdout is not None
-    try:
+    async with child(command) as clients:
+        assert clients.stdin is not None
         await clients.stdin.send_all("\n".join([*paths, "", ""]).encode())
-        if await clients.stdout.receive_some() != b"ready\n":
-            raise RuntimeError("not everybody was greeted")
+        if await first_line(clients) != "ready":
+            raise LoadFault(f"not all {len(paths)} were greeted; see ulimit -n")
         yield
-    finally:
-        clients.kill()
-        with trio.CancelScope(shield=True):
-            await clients.wait()
 
 
 def _init_data(server: OwnServer, user_id: int) -> str:

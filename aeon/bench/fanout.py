@@ -17,27 +17,22 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from subprocess import PIPE
 from typing import Annotated, Final
 
 import trio
 import typer
-from quart import websocket
-from quart.wrappers import Websocket
-from quart_trio import QuartTrio
 from rich.console import Console
 from rich.table import Table
 
+from aeon.bench.child import child, first_line
 from aeon.bench.fanout_client import WARM_UP, payload
-from aeon.net.frames import text_frames
-from aeon.net.hypercorn import serve_as_it_comes
-from aeon.server import Config, Listening, Transport, current_transport, serve
+from aeon.bench.fanout_rooms import WAYS, Open, Room, open_transport
+from aeon.interruption import run_until_interrupted
+from aeon.load.faults import LoadFault
 
 PACED_WRITES_PER_SECOND: Final = 30_000
 """Socket writes offered per second: few enough for the receiving process to keep up, so that
@@ -71,22 +66,6 @@ class FanoutResult:
     """At half load: of every window, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Members on one kind of server."""
-
-    port: int
-    send: Callable[[tuple[bytes, ...]], Awaitable[None]]
-    """Send one commit's events to every member."""
-    count: Callable[[], int]
-    """How many members are there."""
-    close: Callable[[], None]
-    """Hang up on everybody, behind what was sent."""
-
-
-Open = Callable[[], AbstractAsyncContextManager[Room]]
-
-
 async def measure(members: Sequence[int], seconds: float) -> list[FanoutResult]:
     """Run every way for each size of chat, ``seconds`` each."""
     results: list[FanoutResult] = []
@@ -115,18 +94,16 @@ async def _run(
     way: str, opened: Open, members: int, events: int, seconds: float, writes_per_second: int | None
 ) -> FanoutResult:
     pause = members / writes_per_second if writes_per_second else 0.0
-    async with opened() as room:
-        client = await trio.lowlevel.open_process(
-            [*CLIENT, str(room.port), str(members)], stdout=PIPE
-        )
-        assert client.stdout is not None
-        assert await client.stdout.receive_some() == b"ready\n"
+    async with opened() as room, child([*CLIENT, str(room.port), str(members)]) as client:
+        if await first_line(client) != "ready":
+            raise LoadFault(f"{members} members could not connect; see ulimit -n")
         with trio.fail_after(10):
             while room.count() < members:  # noqa: ASYNC110 - the members come from outside
                 await trio.sleep(0.01)
         warm, _, _ = await _send_rounds(room, events, WARM_UP_SECONDS, pause, filler=WARM_UP)
         rounds, cpu_seconds, wall_seconds = await _send_rounds(room, events, seconds, pause)
         room.close()
+        assert client.stdout is not None
         output = b"".join([bytes(chunk) async for chunk in client.stdout])
         await client.wait()
     received = json.loads(output)
@@ -159,121 +136,6 @@ async def _send_rounds(
         due += pause_seconds
         await trio.sleep_until(due)
     return rounds, time.process_time() - cpu_before, trio.current_time() - started
-
-
-@asynccontextmanager
-async def open_bare() -> AsyncIterator[Room]:
-    """Sockets in a list, and a loop of ``send``."""
-    members: list[socket.socket] = []
-    listener = trio.socket.socket()
-    await listener.bind(("127.0.0.1", 0))
-    listener.listen(1000)
-
-    async def accept() -> None:
-        while True:
-            sock, _ = await listener.accept()
-            await sock.recv(4096)
-            await sock.send(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
-            member = socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM)
-            sock.close()
-            member.setblocking(False)
-            member.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            members.append(member)
-
-    async def send(payloads: tuple[bytes, ...]) -> None:
-        frames = [text_frames((payload,)) for payload in payloads]
-        for member in members:
-            for frame in frames:
-                left = frame
-                while left:
-                    try:
-                        left = left[member.send(left) :]
-                    except BlockingIOError:
-                        await trio.lowlevel.wait_writable(member)
-
-    def close() -> None:
-        for member in members:
-            member.close()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(accept)
-        yield Room(listener.getsockname()[1], send, lambda: len(members), close)
-        nursery.cancel_scope.cancel()
-    listener.close()
-
-
-@asynccontextmanager
-async def open_quart() -> AsyncIterator[Room]:
-    """Quart's own way, on Hypercorn as it comes."""
-    members: list[Websocket] = []
-    over = trio.Event()
-    app = QuartTrio(__name__)
-
-    @app.websocket("/ws")
-    async def join() -> None:
-        await websocket.accept()
-        members.append(websocket._get_current_object())  # type: ignore[attr-defined]  # a proxy
-        await over.wait()
-
-    async def send(payloads: tuple[bytes, ...]) -> None:
-        texts = [payload.decode() for payload in payloads]
-        for member in members:
-            for text in texts:
-                await member.send(text)
-
-    stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-
-        async def run(task_status: trio.TaskStatus[list[str]]) -> None:
-            await serve_as_it_comes(
-                app,
-                _config(),
-                shutdown_trigger=stop.wait,
-                task_status=task_status,
-            )
-
-        urls: list[str] = await nursery.start(run)
-        yield Room(_port(urls[0]), send, lambda: len(members), over.set)
-        nursery.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def open_transport() -> AsyncIterator[Room]:
-    """Ready frames through this server's transport."""
-    members: list[Transport] = []
-    over = trio.Event()
-    app = QuartTrio(__name__)
-
-    @app.websocket("/ws")
-    async def join() -> None:
-        await websocket.accept()
-        transport = current_transport()
-        members.append(transport)
-        await over.wait()
-        await transport.wait_drained()
-        transport.abort()
-
-    async def send(payloads: tuple[bytes, ...]) -> None:
-        for member in members:
-            while not member.send_nowait(payloads):
-                await member.wait_drained()
-
-    stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-
-        async def run(task_status: trio.TaskStatus[Listening]) -> None:
-            await serve(app, _config(), shutdown=stop, task_status=task_status)
-
-        listening: Listening = await nursery.start(run)
-        yield Room(_port(listening.url), send, lambda: len(members), over.set)
-        stop.set()
-
-
-WAYS: Final[dict[str, Open]] = {
-    "quart": open_quart,
-    "bare": open_bare,
-    "transport": open_transport,
-}
 
 
 def missed(results: list[FanoutResult]) -> list[str]:
@@ -319,7 +181,8 @@ def command(
     """Measure fan-out: plain Quart sends, a bare loop of sends, and the transport."""
     if not re.fullmatch(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*", members):
         raise typer.BadParameter("give sizes like 100,500", param_hint="--members")
-    results = trio.run(measure, [int(count) for count in members.split(",")], seconds)
+    sizes = [int(count) for count in members.split(",")]
+    results = run_until_interrupted(measure, sizes, seconds)
     unmet = missed(results)
     if as_json:
         document = {"results": [asdict(result) for result in results], "missed": unmet}
@@ -349,15 +212,3 @@ def _cells(result: FanoutResult, results: list[FanoutResult]) -> list[str]:
         ratio("bare"),
         *(f"{ms:.2f}" for ms in (result.p50_ms, result.p95_ms, result.p99_ms, result.max_ms)),
     ]
-
-
-def _config() -> Config:
-    config = Config()
-    config.bind = ["127.0.0.1:0"]
-    config.backlog = 1000
-    config.errorlog = None
-    return config
-
-
-def _port(url: str) -> int:
-    return int(url.rpartition(":")[2])

@@ -44,7 +44,10 @@ def open_sockets(port: int, members: int) -> list[socket.socket]:
     for sock in sockets:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += sock.recv(4096)
+            more = sock.recv(4096)
+            if not more:
+                raise SystemExit("hung up on")
+            head += more
     return sockets
 
 

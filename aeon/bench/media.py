@@ -16,13 +16,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
-from subprocess import PIPE, Popen
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -32,6 +32,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from aeon.bench.child import child, first_line
+from aeon.interruption import run_until_interrupted
 from aeon.telegram.init_data import sign
 from storage import migrate
 from storage.embedded import EmbeddedPostgres, throwaway_directory
@@ -160,24 +162,17 @@ class Client:
         return length
 
 
-@contextmanager
-def server(*arguments: str) -> Iterator[tuple[str, int]]:
+@asynccontextmanager
+async def server(*arguments: str) -> AsyncIterator[tuple[str, int]]:
     """Run a server process; gives its address and process id."""
-    command = [sys.executable, "-m", "aeon.bench.media_node", *arguments]
-    with Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            url = process.stdout.readline().strip()
-            if not url:
-                raise RuntimeError("the server did not start")
-            yield url, process.pid
-        finally:
-            process.stdin.close()
-            process.wait(timeout=30)
+    async with child([sys.executable, "-m", "aeon.bench.media_node", *arguments]) as process:
+        url = await first_line(process)
+        if not url:
+            raise RuntimeError("the server did not start")
+        yield url, process.pid
 
 
-def run(folder: Path, database_url: str, *, quick: bool = False) -> MediaFigures:
+async def run(folder: Path, database_url: str, *, quick: bool = False) -> MediaFigures:
     """Measure everything once."""
     settings = {
         "host": "127.0.0.1",
@@ -192,23 +187,31 @@ def run(folder: Path, database_url: str, *, quick: bool = False) -> MediaFigures
         "media_user_quota": 64 * 1024 * MEGABYTE,
         "log_level": "WARNING",
     }
-    names = ["1 KB", "1 MB"] if quick else list(SIZES)
-    with (
+    async with (
         server("node", json.dumps(settings)) as (node, pid),
         server("discard") as (discarder, _),
         server("quart") as (in_quart, _),
     ):
-        sizes = [_measure_size(name, node, discarder, folder) for name in names]
-        size = MEGABYTE if quick else 50 * MEGABYTE
-        idle = _memory_kb(pid, "VmRSS")
-        _reset_peak(pid)
-        uploads = [_parallel(node, size)]
-        growth = _memory_kb(pid, "VmHWM") - idle
-        discards, in_quarts = [_parallel(discarder, size)], [_parallel(in_quart, size)]
-        for _ in range(ROUNDS - 1):
-            uploads.append(_parallel(node, size))
-            discards.append(_parallel(discarder, size))
-            in_quarts.append(_parallel(in_quart, size))
+        measure = partial(_measure, folder, node, pid, discarder, in_quart, quick=quick)
+        # Who is interrupted ends the servers, and with them the thread.
+        return await trio.to_thread.run_sync(measure, abandon_on_cancel=True)
+
+
+def _measure(
+    folder: Path, node: str, pid: int, discarder: str, in_quart: str, *, quick: bool
+) -> MediaFigures:
+    names = ["1 KB", "1 MB"] if quick else list(SIZES)
+    sizes = [_measure_size(name, node, discarder, folder) for name in names]
+    size = MEGABYTE if quick else 50 * MEGABYTE
+    idle = _memory_kb(pid, "VmRSS")
+    _reset_peak(pid)
+    uploads = [_parallel(node, size)]
+    growth = _memory_kb(pid, "VmHWM") - idle
+    discards, in_quarts = [_parallel(discarder, size)], [_parallel(in_quart, size)]
+    for _ in range(ROUNDS - 1):
+        uploads.append(_parallel(node, size))
+        discards.append(_parallel(discarder, size))
+        in_quarts.append(_parallel(in_quart, size))
     return MediaFigures(
         date=datetime.now(UTC).date().isoformat(),
         cpu_count=os.cpu_count() or 1,
@@ -315,7 +318,7 @@ async def _run_with_postgres(quick: bool) -> MediaFigures:
     with throwaway_directory("aeon-bench-") as folder:
         async with EmbeddedPostgres.start(folder / "postgresql") as postgres:
             await migrate.upgrade(postgres.url)
-            return await trio.to_thread.run_sync(lambda: run(folder, postgres.url, quick=quick))
+            return await run(folder, postgres.url, quick=quick)
 
 
 def command(
@@ -323,7 +326,7 @@ def command(
     quick: Annotated[bool, typer.Option(help="Smaller files: for a first impression.")] = False,
 ) -> None:
     """Measure uploads and downloads beside discarding and copying."""
-    figures = trio.run(_run_with_postgres, quick)
+    figures = run_until_interrupted(_run_with_postgres, quick)
     if as_json:
         document = asdict(figures) | {"missed": figures.missed}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")

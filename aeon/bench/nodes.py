@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 
 from aeon.demo.person import Person, connect
+from aeon.interruption import run_until_interrupted
 from aeon.load.cluster.redis_process import RedisProcess, find_redis
 from aeon.load.own_server import make_bot_token, settings_for_load
 from aeon.load.server_process import ServerProcess
@@ -110,11 +111,12 @@ async def _arrivals(person: Person, count: int) -> list[float]:
 async def _pairs(redis_program: str) -> AsyncIterator[list[tuple[Person, Person]]]:
     """Connect pairs of people, one of each to the first node, the other to the second."""
     bot_token = make_bot_token()
+    program = find_redis(redis_program)
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(throwaway_directory("aeon-bench-"))
         postgres = await stack.enter_async_context(EmbeddedPostgres.start(directory / "pg"))
         await migrate.upgrade(postgres.url)
-        redis = RedisProcess(find_redis(redis_program), directory)
+        redis = RedisProcess(program, directory)
         stack.push_async_callback(redis.kill)
         await redis.start()
         settings = {
@@ -149,7 +151,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Measure how long an event takes from one node to a socket on another."""
-    result = trio.run(measure, messages, rate, redis_server)
+    result = run_until_interrupted(measure, messages, rate, redis_server)
     if as_json:
         sys.stdout.write(json.dumps(asdict(result), indent=2) + "\n")
     else:

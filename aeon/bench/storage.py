@@ -38,9 +38,10 @@ from aeon.bench.storage_cases import (
     pages,
     plain_commits,
 )
+from aeon.interruption import run_until_interrupted
 from aeon.seed import add_filled_chat, fill
 from storage import migrate, seeding
-from storage.database import Database
+from storage.database import Database, libpq_url
 from storage.embedded import EmbeddedPostgres, throwaway_directory
 from storage.ids import ChatId, UserId
 
@@ -334,10 +335,18 @@ def command(
     ] = None,
 ) -> None:
     """Measure writing and reading on a PostgreSQL of its own."""
+    if url is not None:
+        try:
+            libpq_url(url)
+        except ValueError:
+            raise typer.BadParameter(
+                "give a PostgreSQL address: postgresql://user:password@host/name",
+                param_hint="--url",
+            ) from None
     if full:
         large_chat, total = 1_000_000, 10_000_000
     sizes = Sizes(seconds=seconds, rounds=rounds, large_chat=large_chat, total=total)
-    figures = trio.run(partial(run, sizes, url=url))
+    figures = run_until_interrupted(partial(run, sizes, url=url))
     if as_json:
         document = asdict(figures) | {"missed": figures.missed}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")

@@ -20,15 +20,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from subprocess import PIPE
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-import trio
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from aeon.bench.child import child, first_line
+from aeon.interruption import run_until_interrupted
 from aeon.load.endpoint import find
 from aeon.load.http import HttpClient
 from aeon.load.own_server import own_server
@@ -79,18 +79,16 @@ async def measure(
 async def _measure_one(workers: int, members: int, seconds: float) -> WorkersResult:
     async with own_server(max_chat_members=max(1_000, members), workers=workers) as server:
         plan = await _plan(server.url, server.bot_token, members, seconds)
-        crowd = await trio.lowlevel.open_process(CROWD, stdin=PIPE, stdout=PIPE)
-        assert crowd.stdin is not None
-        assert crowd.stdout is not None
-        async with crowd.stdin:
-            await crowd.stdin.send_all(json.dumps(plan).encode())
-        line = await crowd.stdout.receive_some()
-        if line != b"begin\n":
-            raise RuntimeError(f"the clients did not begin: {line!r}")
-        before, idle_before = cpu_of_tree(server.pid), _idle_seconds()
-        line = b"".join([bytes(data) async for data in crowd.stdout])
-        after, idle_after = cpu_of_tree(server.pid), _idle_seconds()
-        await crowd.wait()
+        async with child(CROWD) as crowd:
+            assert crowd.stdin is not None
+            assert crowd.stdout is not None
+            async with crowd.stdin:
+                await crowd.stdin.send_all(json.dumps(plan).encode())
+            if await first_line(crowd) != "begin":
+                raise RuntimeError("the clients did not begin")
+            before, idle_before = cpu_of_tree(server.pid), _idle_seconds()
+            line = b"".join([bytes(data) async for data in crowd.stdout])
+            after, idle_after = cpu_of_tree(server.pid), _idle_seconds()
     heard = json.loads(line)
     return _result(workers, members, heard, before, after, idle_after - idle_before)
 
@@ -195,7 +193,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Measure what two workers deliver against one. Starts servers and a Redis of its own."""
-    results = trio.run(measure, members, seconds, rounds, (1, 2))
+    results = run_until_interrupted(measure, members, seconds, rounds, (1, 2))
     found = ratios(results)
     is_missed = found["by_clock"] < WANTED_RATIO
     if as_json:

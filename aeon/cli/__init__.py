@@ -11,6 +11,7 @@ import typer
 
 from aeon.cli import bench, db, load, top
 from aeon.cli.faults import teach
+from aeon.interruption import take_sigterm_for_ctrl_c
 from aeon.version import VERSION
 
 app = typer.Typer(
@@ -145,4 +146,5 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    take_sigterm_for_ctrl_c()
     app()

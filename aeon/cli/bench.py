@@ -5,12 +5,15 @@ The benchmarks import half of the product and its rivals, so each is loaded when
 
 from __future__ import annotations
 
+from functools import wraps
 from importlib import import_module
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
+
+from aeon.cli.faults import teach
 
 NAMES: Final = (
     "actors",
@@ -38,8 +41,15 @@ class LazyCommands(TyperGroup):
         """Import one."""
         if cmd_name not in NAMES:
             return None
+        command = import_module(f"aeon.bench.{cmd_name}").command
+
+        @wraps(command)
+        def taught(**options: Any) -> None:
+            with teach("aeon bench"):
+                command(**options)
+
         single = typer.Typer(add_completion=False)
-        single.command(cmd_name)(import_module(f"aeon.bench.{cmd_name}").command)
+        single.command(cmd_name)(taught)
         return get_command(single)
 
 

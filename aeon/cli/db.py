@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import trio
 import typer
 
 from aeon.cli.faults import teach
 from aeon.config import load_settings
+from aeon.interruption import run_until_interrupted
 
-app = typer.Typer(help="Migrate the database, or look at its schema.", no_args_is_help=True)
+app = typer.Typer(
+    help="Migrate the database, or look at its schema.\n\nIt is the one in DATABASE_URL, or the"
+    " embedded one, which aeon serve migrates by itself. Exit status: 0, or 2 with a sentence.",
+    no_args_is_help=True,
+)
+
+
+def _known(revision: str) -> str:
+    from storage import migrate
+
+    if revision not in (known := ["head", *migrate.revisions(), "base"]):
+        raise typer.BadParameter(f"there is none like this; there are {', '.join(known)}")
+    return revision
 
 
 @app.command()
 def upgrade(
-    revision: Annotated[str, typer.Argument(help="Revision to go to.")] = "head",
+    revision: Annotated[
+        str, typer.Argument(help="Revision to go to; head is the newest.", callback=_known)
+    ] = "head",
 ) -> None:
-    """Bring the schema up to a revision."""
+    """Bring the schema up to a revision: before the first start, and after each update."""
     from aeon.main import database_url
     from storage import migrate
 
@@ -26,14 +40,17 @@ def upgrade(
             await migrate.upgrade(url, revision)
 
     with teach():
-        trio.run(run)
+        run_until_interrupted(run)
         typer.echo(f"The schema is at {revision}.")
 
 
 @app.command()
 def downgrade(
     revision: Annotated[
-        str, typer.Argument(help='Revision to go back to; "base" removes everything.')
+        str,
+        typer.Argument(
+            help='Revision to go back to, like 0003; "base" removes everything.', callback=_known
+        ),
     ],
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask; data in dropped tables is lost.")
@@ -51,7 +68,7 @@ def downgrade(
             await migrate.downgrade(url, revision)
 
     with teach():
-        trio.run(run)
+        run_until_interrupted(run)
         typer.echo(f"The schema is at {revision}.")
 
 
@@ -70,7 +87,7 @@ def check() -> None:
             await migrate.require_head(database)
 
     with teach():
-        trio.run(run)
+        run_until_interrupted(run)
         typer.echo("The schema is the one this version needs.")
 
 
@@ -89,5 +106,5 @@ def current() -> None:
             return await migrate.current_revision(database)
 
     with teach():
-        found = trio.run(run)
+        found = run_until_interrupted(run)
         typer.echo(f"database: {found or 'empty'}\nneeded:   {migrate.head_revision()}")

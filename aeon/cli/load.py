@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import typer
 
+from aeon.cli.faults import teach
+from aeon.interruption import run_until_interrupted
 from aeon.load.cluster.kinds import KINDS
 
 app = typer.Typer(
@@ -221,7 +221,8 @@ def check(
             raise UsageFault("Give --bot-token (or TELEGRAM_BOT_TOKEN) of the server")
         return await check_record(record, url, bot_token, Console())
 
-    raise typer.Exit(_tell_faults(run))
+    with teach("aeon load"):
+        raise typer.Exit(run_until_interrupted(run))
 
 
 def _run(scenario: str, **given: Any) -> None:
@@ -238,24 +239,5 @@ def _run(scenario: str, **given: Any) -> None:
         options.check()
         return await conduct(options, console)
 
-    raise typer.Exit(_tell_faults(run))
-
-
-def _tell_faults(run: Callable[[], Awaitable[int]]) -> int:
-    """Run, and turn faults that somebody at a terminal can mend into a sentence and a status."""
-    import trio
-
-    from aeon.load.faults import LoadFault, UsageFault, leaves
-
-    status = 1
-    try:
-        status = trio.run(run, strict_exception_groups=True)
-    except* (LoadFault, UsageFault) as group:
-        for fault in leaves(group):
-            colour = "red" if sys.stderr.isatty() else None
-            typer.secho(f"aeon load: {fault}", err=True, fg=colour)
-            status = fault.exit_status
-    except* KeyboardInterrupt:
-        typer.echo("aeon load: interrupted", err=True)
-        status = 130
-    return status
+    with teach("aeon load"):
+        raise typer.Exit(run_until_interrupted(run))

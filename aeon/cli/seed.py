@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import trio
 import typer
 
 from aeon.config import load_settings
+from aeon.interruption import run_until_interrupted
 from aeon.main import database_url
 from aeon.seed import seed
 from storage import migrate
@@ -24,5 +24,5 @@ def run(*, users: int, chats: int, messages: int) -> None:
                 await migrate.require_head(database)
                 await seed(database, users=users, chats=chats, messages=messages)
 
-    trio.run(fill)
+    run_until_interrupted(fill)
     typer.echo(f"Made {users} people, {chats} chats, {messages} messages.")

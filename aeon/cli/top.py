@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -70,7 +69,8 @@ def top(
         is_json=json,
         is_once=once,
     )
-    raise typer.Exit(_run(options))
+    with teach("aeon top"):
+        raise typer.Exit(_run(options))
 
 
 def _url_of_settings() -> str:
@@ -89,27 +89,14 @@ def _token_of_settings() -> str:
 
 
 def _run(options: Options) -> int:
-    import trio
     from rich.console import Console
 
-    from aeon.load.faults import LoadFault, UsageFault, leaves
+    from aeon.interruption import run_until_interrupted
+    from aeon.load.faults import UsageFault
     from aeon.top.run import run
 
-    async def watch() -> int:
-        if not options.token:
-            raise UsageFault(
-                "no admin token: set ADMIN_TOKEN, in the environment or .env, to the server's"
-            )
-        return await run(options, Console())
-
-    status = 1
-    try:
-        status = trio.run(watch, strict_exception_groups=True)
-    except* (LoadFault, UsageFault) as group:
-        for fault in leaves(group):
-            colour = "red" if sys.stderr.isatty() else None
-            typer.secho(f"aeon top: {fault}", err=True, fg=colour)
-            status = fault.exit_status
-    except* KeyboardInterrupt:
-        status = 130
-    return status
+    if not options.token:
+        raise UsageFault(
+            "no admin token: set ADMIN_TOKEN, in the environment or .env, to the server's"
+        )
+    return run_until_interrupted(run, options, Console())

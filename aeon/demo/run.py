@@ -15,6 +15,7 @@ from rich.table import Table
 from aeon.cli.faults import leaves
 from aeon.config import Settings
 from aeon.demo.person import DemoFailed, Json, Person, connect
+from aeon.interruption import run_until_interrupted
 from aeon.main import run_node
 from aeon.observe import configure_logging
 from aeon.server import Listening
@@ -34,7 +35,7 @@ def run(*, messages: int, verbose: bool) -> int:
         configure_logging(settings, level=logging.INFO if verbose else logging.CRITICAL)
         status = 1
         try:
-            status = trio.run(_demo, settings, messages, console)
+            status = run_until_interrupted(_demo, settings, messages, console)
         except* DemoFailed as group:
             for error in leaves(group):
                 console.print(f"[red]The demo failed:[/red] {error}")

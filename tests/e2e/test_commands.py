@@ -1,6 +1,7 @@
 """The commands a newcomer types, as processes of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,25 @@ def test_wrong_settings_are_named_and_their_values_are_not_shown(
     assert named in result.stderr
     assert "Traceback" not in result.stderr
     assert environment[named] == "" or environment[named] not in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_cleans_up(tmp_path: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "aeon", "load", "chat", "--self-serve"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "Starting PostgreSQL and the server\n"
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert told == "aeon load: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_database_without_a_schema_is_refused_with_the_command_to_run(

@@ -5,9 +5,9 @@ from pathlib import Path
 from aeon.bench import media
 
 
-def test_it_measures_every_way(database_url: str, tmp_path: Path) -> None:
+async def test_it_measures_every_way(database_url: str, tmp_path: Path) -> None:
     media.REPEATS.update({"1 KB": 3, "1 MB": 2})
-    figures = media.run(tmp_path, database_url, quick=True)
+    figures = await media.run(tmp_path, database_url, quick=True)
 
     assert [one.size for one in figures.sizes] == ["1 KB", "1 MB"]
     for one in figures.sizes:

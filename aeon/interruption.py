@@ -1,0 +1,79 @@
+"""Commands that are no servers, and are told to stop before their end: they clean up and say so.
+
+A server drains instead: ``aeon.stopping``.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Final, TypeVar, TypeVarTuple
+
+import trio
+from outcome import Error, Outcome, Value
+
+INTERRUPTED: Final = 130
+"""Exit status, as shells count Ctrl-C."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+Args = TypeVarTuple("Args")
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """The command was told to stop, and has cleaned up."""
+
+
+def take_sigterm_for_ctrl_c() -> None:
+    """Have SIGTERM clean up as Ctrl-C does, outside of Trio and inside."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        # Not raised here: inside Trio its own handler of SIGINT knows when it may.
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def run_until_interrupted(function: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
+    """Run a command's work in Trio; the first signal cancels it, a second one kills.
+
+    ``KeyboardInterrupt`` would be raised wherever the signal finds the program, also in the middle
+    of cleaning up.
+
+    Raises:
+        Interrupted: a signal came. What failed because of that is not told.
+    """
+    was_interrupted = False
+
+    async def cancel_at_signal(
+        work: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        nonlocal was_interrupted
+        with trio.open_signal_receiver(*_SIGNALS) as received:
+            task_status.started()
+            async for number in received:
+                if was_interrupted:
+                    signal.signal(number, signal.SIG_DFL)
+                    signal.raise_signal(number)
+                was_interrupted = True
+                work.cancel(reason="stop signal")
+
+    async def run() -> Outcome[T]:
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as work:
+                await nursery.start(cancel_at_signal, work)
+                try:
+                    found: Outcome[T] = Value(await function(*args))
+                except Exception as error:  # noqa: BLE001 # told without the nursery's group
+                    found = Error(error)
+            nursery.cancel_scope.cancel(reason="the work is over")
+            if was_interrupted:
+                raise Interrupted
+        return found
+
+    try:
+        return trio.run(run, strict_exception_groups=True).unwrap()
+    except Exception:
+        if was_interrupted:
+            raise Interrupted from None
+        raise

@@ -1,0 +1,64 @@
+"""Commands that are told to stop: cut short, cleaned up, and said so."""
+
+import os
+import signal
+
+import pytest
+import trio
+
+from aeon.interruption import Interrupted, run_until_interrupted
+
+
+def test_what_the_work_gives_comes_back() -> None:
+    async def work(number: int) -> int:
+        await trio.lowlevel.checkpoint()
+        return number + 1
+
+    assert run_until_interrupted(work, 1) == 2
+
+
+def test_what_fails_comes_as_it_is() -> None:
+    async def work() -> None:
+        await trio.lowlevel.checkpoint()
+        raise KeyError("ours")
+
+    with pytest.raises(KeyError, match="ours"):
+        run_until_interrupted(work)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels_and_waits_for_the_cleaning_up(number: signal.Signals) -> None:
+    done = []
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.lowlevel.checkpoint()
+                done.append("cleaned up")
+
+    with pytest.raises(Interrupted):
+        run_until_interrupted(work)
+    assert done == ["cleaned up"]
+
+
+def test_what_breaks_because_of_it_is_no_news() -> None:
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            await trio.sleep_forever()
+        finally:
+            raise ConnectionError("the other side was ended first")
+
+    with pytest.raises(Interrupted):
+        run_until_interrupted(work)
+
+
+def test_handlers_are_afterwards_what_they_were() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    run_until_interrupted(trio.lowlevel.checkpoint)
+
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
