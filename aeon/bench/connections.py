@@ -141,5 +141,7 @@ def command(
         console.print(f"  handshakes  {result.handshakes_per_second} a second")
         console.print(f"              {result.us_per_handshake} us of CPU each")
         console.print(f"  hanging up  {result.us_per_hang_up} us of CPU each")
+        if is_missed:
+            console.print(f"missed: more than {MAX_BYTES_PER_CONNECTION} bytes each", style="red")
     if is_missed:
         raise typer.Exit(1)

