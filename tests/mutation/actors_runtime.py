@@ -37,7 +37,9 @@ COPIED = (
 )
 FAULTS = Path(__file__).with_suffix(".toml")
 UNIT, PROPERTIES = "tests/unit/actors/runtime", "tests/properties/actors"
-PATIENCE_SECONDS = 60
+LEAST_PATIENCE_SECONDS = 15.0
+NO_TESTS = 5
+"""Pytest's exit status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ def copy_project(to: Path) -> None:
             shutil.copy(source, target)
 
 
-def first_failure(project: Path, arguments: list[str], examples: int) -> str | None:
+def first_failure(
+    project: Path, arguments: list[str], examples: int, patience_seconds: float
+) -> str | None:
     """Run tests until one fails; its name, or None."""
     environment = os.environ | {"AEON_RUNTIME_EXAMPLES": str(examples), "PYTHONPATH": str(project)}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
@@ -85,13 +89,14 @@ def first_failure(project: Path, arguments: list[str], examples: int) -> str | N
             env=environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=patience_seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return "(hangs)"
     if done.returncode == 0:
         return None
+    assert done.returncode != NO_TESTS, f"no test is called {arguments}"
     summary = ("FAILED tests", "ERROR tests")
     failed = [line for line in done.stdout.splitlines() if line.startswith(summary)]
     return failed[0].rpartition("::")[2].split(" ")[0] if failed else f"exit {done.returncode}"
@@ -105,8 +110,18 @@ def seed(project: Path, fault: Fault) -> None:
     path.write_text(text.replace(fault.old, fault.new))
 
 
-def judge(fault: Fault, examples: int) -> Verdict:
-    """See who notices the fault."""
+def sound_run(examples: int) -> float:
+    """How many seconds all tests take where no fault is; they have to pass there."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
+        copy_project(Path(directory))
+        failed = first_failure(Path(directory), [UNIT, PROPERTIES], examples, 600)
+    assert failed is None, f"{failed} fails without any fault"
+    return time.monotonic() - began
+
+
+def judge(fault: Fault, examples: int, patience_seconds: float) -> Verdict:
+    """See who notices the fault; tests that take longer than the patience do, too."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
         project = Path(directory)
@@ -114,10 +129,11 @@ def judge(fault: Fault, examples: int) -> Verdict:
         seed(project, fault)
         killer = None
         if fault.test is not None:
-            killer = first_failure(project, [UNIT, "-k", fault.test], examples)
+            arguments = [UNIT, "-k", fault.test]
+            killer = first_failure(project, arguments, examples, patience_seconds)
         else:
-            killer = first_failure(project, [UNIT], examples)
-            killer = killer or first_failure(project, [PROPERTIES], examples)
+            for folder in (UNIT, PROPERTIES):
+                killer = killer or first_failure(project, [folder], examples, patience_seconds)
     return Verdict(fault, killer, time.monotonic() - began)
 
 
@@ -134,9 +150,12 @@ def main() -> int:
         for fault in (Fault(**entry) for entry in entries)
         if not options.words or any(word in fault.name for word in options.words)
     ]
+    # Four times as long as all tests take here and now: longer is a test that hangs.
+    patience_seconds = max(LEAST_PATIENCE_SECONDS, 4 * options.jobs * sound_run(options.examples))
+    sys.stdout.write(f"a test run hangs when it takes longer than {patience_seconds:.0f} s\n")
     survivors = unexplained = 0
     with ThreadPoolExecutor(options.jobs) as pool:
-        for verdict in pool.map(lambda fault: judge(fault, options.examples), chosen):
+        for verdict in pool.map(lambda it: judge(it, options.examples, patience_seconds), chosen):
             fault = verdict.fault
             outcome = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
             if verdict.killer is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +34,7 @@ from actors.runtime import (
     RestartPolicy,
     StopReason,
 )
+from actors.runtime.lane import Watch
 from actors.runtime.testkit import run_virtual
 
 EXAMPLES = int(os.environ.get("AEON_RUNTIME_EXAMPLES", "1000"))
@@ -59,6 +60,11 @@ class World:
     rejected: set[int] = field(default_factory=set)
     outcomes: Counter[int] = field(default_factory=Counter)
     order: dict[Address, list[int]] = field(default_factory=dict)
+    bad_starts: int = 0
+    """How many of the next starts fail."""
+    stop_seconds: float = 0.0
+    given_up: set[int] = field(default_factory=set)
+    """Waited when their actor was told to stop, which it then did."""
     wrong: list[str] = field(default_factory=list)
 
 
@@ -70,10 +76,13 @@ class Single(Actor[Message]):
     async def on_start(self) -> None:
         self.world.latest[self.context.address] = self
         await trio.lowlevel.checkpoint()
+        if self.world.bad_starts:
+            self.world.bad_starts -= 1
+            raise OSError
 
     async def on_stop(self, reason: StopReason) -> None:
         self._check()
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.world.stop_seconds)
 
     async def receive(self, message: Message) -> int:
         self._enter()
@@ -140,16 +149,26 @@ class Batch(Single):
             self.world.inside.discard(self.context.address)
 
 
+def _number_of(delivery: Delivery[Any]) -> int:
+    message: Message = delivery.message
+    return message.number
+
+
 DEEDS = ["ok", "slow", "yield", "crash", "refuse", "rest", "watch", "timer", "pipe", "forward"]
-where = st.tuples(st.sampled_from(["single", "batch"]), st.integers(0, 1))
+# Mostly the same one, so that operations meet.
+where = st.sampled_from([("single", 0), ("single", 0), ("single", 1), ("batch", 0), ("batch", 1)])
+HOLDS = st.sampled_from(["stop", "end", "end at once", "restart", "passivate"])
 operation = st.one_of(
     st.tuples(st.just("tell"), where, st.sampled_from(DEEDS), where),
     st.tuples(st.just("burst"), where, st.sampled_from(DEEDS), where),
     st.tuples(st.just("ask"), where, st.sampled_from(DEEDS), where, st.sampled_from([0.1, 2, 50])),
     st.tuples(st.just("ask and go"), where, st.sampled_from(DEEDS), where, st.just(0.2)),
-    st.tuples(st.just("stop"), where),
+    st.tuples(HOLDS, where),
+    # Two requests that meet, and a message between them.
+    st.tuples(st.just("twice"), where, HOLDS, st.sampled_from([0.0, 0.1]), HOLDS),
+    st.tuples(st.just("bad starts"), st.integers(1, 3)),
     st.tuples(st.just("look"), where),
-    st.tuples(st.just("wait"), st.sampled_from([0.0, 0.05, 0.6, 3.0, 40.0])),
+    st.tuples(st.just("wait"), st.sampled_from([0.0, 0.05, 0.1, 0.6, 3.0, 40.0])),
     st.just(("check",)),
 )
 
@@ -157,14 +176,15 @@ operation = st.one_of(
 class Interpreter:
     """Runs operations on a system and notes their results in the world."""
 
-    def __init__(self, props: Props, shutdown_seconds: float) -> None:
-        self.world = World()
+    def __init__(self, props: Props, shutdown_seconds: float, stop_seconds: float) -> None:
+        self.world = World(stop_seconds=stop_seconds)
         self.system = ActorSystem(shutdown_seconds=shutdown_seconds, sweep_seconds=1, seed=0)
         # A clock of the schedule, not of the machine: else a slow moment changes the example.
         self.system._environment.clock = trio.current_time
         self.system.register("single", lambda context: Single(context, self.world), props)
         self.system.register("batch", lambda context: Batch(context, self.world), props)
         self._numbers = 0
+        self._left_at = float("inf")
         letters = self.system.dead_letters
         add = letters.add
 
@@ -191,8 +211,14 @@ class Interpreter:
                         nursery.start_soon(self._ask, *arguments)
                     case "ask and go":
                         nursery.start_soon(self._ask_and_go, *arguments)
-                    case "stop":
-                        self.system.ref(*arguments[0]).stop()
+                    case "twice":
+                        where, first, gap_seconds, second = arguments
+                        self._take_hold(first, where)
+                        await trio.sleep(gap_seconds)
+                        self._tell(where, "ok", where)
+                        self._take_hold(second, where)
+                    case "bad starts":
+                        self.world.bad_starts = arguments[0]
                     case "look":
                         nursery.start_soon(self._look, *arguments)
                     case "wait":
@@ -200,6 +226,9 @@ class Interpreter:
                     case "check":
                         await wait_all_tasks_blocked()
                         self.check_conservation()
+                    case _:
+                        self._take_hold(name, *arguments)
+            self._left_at = trio.current_time()
 
     def _tell(self, where: tuple[str, int], deed: str, to: tuple[str, int]) -> None:
         message = self._message(deed, to)
@@ -227,6 +256,40 @@ class Interpreter:
         with trio.move_on_after(after_seconds):
             await self._ask(where, deed, to, 50)
 
+    def _take_hold(self, how: str, where: tuple[str, int]) -> None:
+        address, system = Address(*where), self.system
+        cell = system._find(address)
+        if cell is None:
+            return
+        match how:
+            case "stop":
+                system.ref(*where).stop()
+            case "end" | "end at once":
+                system.stop(address, patience_seconds=0.2 if how == "end" else 0)
+            case "restart":
+                system.restart(address, patience_seconds=0.2)
+            case "passivate":
+                system.passivate(address)
+        if how in ("stop", "end", "end at once"):
+            waiting = [_number_of(delivery) for delivery in cell.mailbox._user or ()]
+            cell.add_watch(Watch(address, address, self._ended(trio.current_time(), waiting)))
+
+    def _ended(self, asked_at: float, waiting: list[int]) -> Callable[[Watch], None]:
+        """Hears that an actor ends as asked, unless the shutdown overrules it."""
+        world = self.world
+
+        def ended(watch: Watch) -> None:
+            # A message takes a second at most, a stop less; only a batch may hold many.
+            if watch.address.kind == "single" and self._known_at() > asked_at + 1.5:
+                world.wrong.append(f"{watch.address} was told to stop and did not")
+            if watch.reason is StopReason.REQUESTED and self._left_at == float("inf"):
+                world.given_up.update(waiting)
+
+        return ended
+
+    def _known_at(self) -> float:
+        return min(trio.current_time(), self._left_at)
+
     async def _look(self, where: tuple[str, int]) -> None:
         with suppress(ActorError):
             await self.system.get_state(Address(*where))
@@ -245,6 +308,7 @@ class Interpreter:
     capacity=st.sampled_from([1, 3, 100]),
     max_batch=st.sampled_from([1, 2, 64]),
     shutdown_seconds=st.sampled_from([0.0, 1000.0]),
+    stop_seconds=st.sampled_from([0.0, 0.3]),
     schedule=st.random_module(),
 )
 def test_every_message_and_every_ask_ends_once(
@@ -254,6 +318,7 @@ def test_every_message_and_every_ask_ends_once(
     capacity: int,
     max_batch: int,
     shutdown_seconds: float,
+    stop_seconds: float,
     schedule: Any,
 ) -> None:
     props = Props(
@@ -265,7 +330,7 @@ def test_every_message_and_every_ask_ends_once(
         exhausted=Directive.STOP,
         shutdown_seconds=shutdown_seconds,
     )
-    interpreter = Interpreter(props, shutdown_seconds)
+    interpreter = Interpreter(props, shutdown_seconds, stop_seconds)
     run_virtual(lambda: interpreter.run(operations))
     world, system = interpreter.world, interpreter.system
 
@@ -281,6 +346,7 @@ def test_every_message_and_every_ask_ends_once(
     for number, reason in world.dead:
         if reason not in _BATCH_REASONS and number > 0:
             assert started[number] == 0, f"{reason} after it was started"
+    assert not world.given_up & set(world.started), "handled what waited at a stop"
     for number in world.rejected:
         assert dead[number] == 1
         assert started[number] == 0
@@ -291,7 +357,9 @@ def test_every_message_and_every_ask_ends_once(
     assert system.count() == 0
     if shutdown_seconds:
         assert system.drained
-        assert system.dead_letters.count(DeadLetterReason.CANCELLED) == 0
+        if not {name for name, *_ in operations} & {"restart", "end", "end at once", "twice"}:
+            assert system.dead_letters.count(DeadLetterReason.CANCELLED) == 0
+    assert len(system._environment.timers) == 0
 
 
 _BATCH_REASONS = {DeadLetterReason.FAILED, DeadLetterReason.CANCELLED}

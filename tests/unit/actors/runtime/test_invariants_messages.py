@@ -461,7 +461,8 @@ async def test_i13_watchers_hear_once(autojump_clock: MockClock) -> None:
         system.ref(*address).tell("crash")
         await trio.sleep(0.01)
         await probe.watch(address)
-        await probe.watch(address)  # twice is once
+        await probe.watch(address)
+        assert system.watchers(address) == (probe.ref.address,), "twice is once"
         await probe.expect_nothing(3)
         system.ref(*address).tell("crash again: too much")
         assert (await probe.expect_terminated(address)).reason is StopReason.FAILED

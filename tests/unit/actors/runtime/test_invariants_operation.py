@@ -64,7 +64,7 @@ async def test_i16_snapshot_works_with_every_actor_stuck(autojump_clock: MockClo
             system.ref("r", key).tell("stick")
             for _ in range(key):
                 system.ref("r", key).tell(Letter())
-        await wait_all_tasks_blocked()
+        await trio.sleep(1)
         system.dead_letters.add(Address("r", 1), Letter(), DeadLetterReason.FULL, 0.0)
         with assert_no_checkpoints():
             snapshot = system.snapshot("r", order="depth", limit=3)
@@ -73,6 +73,8 @@ async def test_i16_snapshot_works_with_every_actor_stuck(autojump_clock: MockClo
         top = snapshot.actors[0]
         assert (top.state, top.current_message, top.handled, top.in_hand) == ("busy", "str", 1, 1)
         assert top.oldest_message_seconds > 0
+        assert top.idle_seconds == 0
+        assert snapshot.services == (), "kinds are not services"
         assert snapshot.kinds[0].active == 5
         assert snapshot.dead_letters == {"r.full": 1}
         shown = repr((snapshot, stack, system.flights("r"), system.dead_letters.recent()))
@@ -183,7 +185,7 @@ async def test_i18_a_hot_actor_lets_others_in() -> None:
 
 async def test_active_cap_ends_the_least_recently_used(autojump_clock: MockClock) -> None:
     system = ActorSystem(sweep_seconds=1000)  # only the crowd itself can call for a sweep
-    system.register("r", Reader, Props(max_active=10, idle_after_seconds=1000))
+    system.register("r", Reader, Props(max_active=10, idle_after_seconds=10))
     async with system:
         for key in range(10):
             system.ref("r", key).tell(Letter())
@@ -195,6 +197,26 @@ async def test_active_cap_ends_the_least_recently_used(autojump_clock: MockClock
         await trio.sleep(0.2)
         left = {row.address.key for row in system.snapshot("r").actors}
         assert left == {0, 1, 2, "new", *range(4, 10)}
+        await trio.sleep(100)
+        assert system.count() == 10, "it swept again, though there was no crowd"
+
+
+async def test_who_waits_for_a_timer_does_not_count_as_least_recently_used(
+    autojump_clock: MockClock,
+) -> None:
+    class Armed(Reader):
+        async def receive(self, message: Any) -> None:
+            if message == "arm":
+                self.context.timer("t", 500, "fired")
+
+    system = ActorSystem(sweep_seconds=1000)
+    system.register("r", Armed, Props(max_active=2, idle_after_seconds=1000))
+    async with system:
+        for key, message in enumerate(("arm", "plain", "new")):
+            system.ref("r", key).tell(message)
+            await trio.sleep(0.01)
+        await trio.sleep(0.2)
+        assert {row.address.key for row in system.snapshot("r").actors} == {0, 2}
 
 
 async def test_pinned_and_waiting_actors_are_not_passivated(autojump_clock: MockClock) -> None:

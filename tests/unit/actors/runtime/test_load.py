@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
 from actors.runtime import Actor, ActorSystem, MailboxFull, Props, load
 
@@ -19,7 +19,8 @@ class Stuck(Actor[str]):
 async def test_tells_what_waits_and_what_is_stuck(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Faults: a stuck actor counted as idle; a slice left out; ages of the wrong message."""
+    """Faults: a stuck actor counted as idle; a slice left out; ages of the wrong message; the
+    depth of the last one; no pause."""
     monkeypatch.setattr(load, "SLICE_CELLS", 2)
     system = ActorSystem(shutdown_seconds=0, clock=trio.current_time)
     system.register("stuck", Stuck, Props(capacity=3))
@@ -34,14 +35,15 @@ async def test_tells_what_waits_and_what_is_stuck(
         await wait_all_tasks_blocked()
         last.tell("waits")
         await trio.sleep(5)
-        for _ in range(2):
-            last.tell("waits too")
+        for _ in range(3):
+            first.tell("waits too")
         with pytest.raises(MailboxFull):
-            await last.ask("does not fit")
+            await first.ask("does not fit")
 
-        stuck, other = await system.loads()
+        with assert_checkpoints():
+            stuck, other = await system.loads()
 
-    assert (stuck.kind, stuck.waiting, stuck.deepest, stuck.capacity) == ("stuck", 3, 3, 3)
+    assert (stuck.kind, stuck.waiting, stuck.deepest, stuck.capacity) == ("stuck", 4, 3, 3)
     assert stuck.longest_seconds == pytest.approx(7)
     assert stuck.oldest_seconds == pytest.approx(5)
     assert (stuck.states["busy"], stuck.states["idle"], stuck.states["backoff"]) == (2, 2, 0)

@@ -31,6 +31,7 @@ from actors.runtime import (
 from actors.runtime import survey as survey_module
 from actors.runtime.cell import Cell
 from actors.runtime.redaction import label
+from actors.runtime.stack import MAX_FRAMES
 from actors.runtime.testkit import ActorTestKit
 
 A1 = Address("a", 1)
@@ -288,7 +289,8 @@ async def test_a_cut_batch_keeps_what_it_answered(autojump_clock: MockClock) -> 
 
 
 async def test_passivate_asks_and_does_not_force(autojump_clock: MockClock) -> None:
-    """Faults: it ends an actor that has a timer or does not want to; an idle one stays."""
+    """Faults: it ends an actor that has a timer, more to do or does not want to; an idle one
+    stays."""
 
     class Armed(Sticking):
         async def receive(self, message: Any) -> Any:
@@ -297,8 +299,13 @@ async def test_passivate_asks_and_does_not_force(autojump_clock: MockClock) -> N
             return await super().receive(message)
 
     system = ActorSystem(clock=trio.current_time)
+    kit = ActorTestKit(system)
     log = sticking(system, Armed)
     async with system:
+        for message in (1.0, "next"):
+            system.ref("a", 1).tell(message)
+        await wait_all_tasks_blocked()
+        system.passivate(A1)
         await outcome_of(system, "arm")
         system.passivate(A1)
         await wait_all_tasks_blocked()
@@ -311,12 +318,20 @@ async def test_passivate_asks_and_does_not_force(autojump_clock: MockClock) -> N
             system.passivate(A1)
         with pytest.raises(UnknownKind):
             system.restart(Address("b", 1))
-    assert log == ["start", "arm", "fired", StopReason.IDLE]
+        assert log == ["start", 1.0, "next", "arm", "fired", StopReason.IDLE]
+        probe = kit.probe()
+        system.ref("a", 1).tell(1.0)
+        await probe.watch(A1)
+        system.stop(A1, patience_seconds=2)
+        system.passivate(A1)
+        signal = await probe.expect_terminated(A1)
+        assert signal.reason is StopReason.REQUESTED, "the wish to rest overruled the stop"
 
 
 async def test_watchers_timers_and_stack(autojump_clock: MockClock) -> None:
     """Faults: the watched actor is named in place of its watcher; a key shows a private object;
-    the stack ends where a handler waits for tasks of its own."""
+    a timer that has fired is due in the past; the stack ends where a handler waits for tasks of
+    its own, or never."""
 
     class Private:
         def __repr__(self) -> str:
@@ -329,7 +344,9 @@ async def test_watchers_timers_and_stack(autojump_clock: MockClock) -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.deeper)
 
-        async def deeper(self) -> None:
+        async def deeper(self, levels: int = 100) -> None:
+            if levels:
+                await self.deeper(levels - 1)
             await trio.sleep_forever()
 
     system = ActorSystem(shutdown_seconds=0, clock=trio.current_time)
@@ -346,10 +363,13 @@ async def test_watchers_timers_and_stack(autojump_clock: MockClock) -> None:
         assert timers == [("[Private]", 15.0), ("typing:7", 25.0)]
         frames = system.await_stack(A1)
         assert any(frame.function.endswith("Nested.deeper") for frame in frames)
+        assert len(frames) == MAX_FRAMES
         assert {"tests/unit/actors/runtime/test_operators.py", "actors/runtime/runner.py"} < {
             frame.file for frame in frames
         }
         assert system.await_stack(Address("a", 2)) == ()
+        await trio.sleep(17)
+        assert [one.remaining_seconds for one in system.timers(A1)] == [0.0, 8.0]
 
 
 class Colour(Enum):
@@ -417,6 +437,19 @@ async def test_a_survey_filters_sorts_and_pages(autojump_clock: MockClock) -> No
             ("crowd", 450, 2),
         ]
     assert log == ["start"]
+
+
+async def test_a_newcomer_is_not_busiest_at_once(autojump_clock: MockClock) -> None:
+    """Fault: whoever has just begun has worked all its life."""
+    system = ActorSystem(shutdown_seconds=0, clock=trio.current_time)
+    sticking(system)
+    async with system:
+        await system.ref("a", "old").ask(15.0, timeout_seconds=20)
+        await trio.sleep(5)
+        system.ref("a", "new").tell(15.0)
+        await trio.sleep(1)
+        page = await system.survey(Survey(sort="busiest"))
+        assert [row.address.key for row in page.actors] == ["old", "new"]
 
 
 async def test_a_survey_lets_others_run_between_slices(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -27,6 +29,7 @@ from actors.runtime.delivery import AskDelivery, ReplySlot
 from actors.runtime.failures import is_transient, opened, split_failure
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.redaction import redact
+from actors.runtime.status import percentile
 from actors.runtime.testkit import ActorTestKit, FaultPlan, When, run_virtual
 
 
@@ -86,6 +89,38 @@ async def test_a_slot_settled_in_the_same_instant_as_its_deadline(
             assert slot.is_expired
         else:
             assert answer == "in time"
+
+
+async def test_a_waiting_message_keeps_nothing_of_an_asker_that_left(
+    autojump_clock: MockClock,
+) -> None:
+    class Request:
+        pass
+
+    current: ContextVar[Request] = ContextVar("current")
+    requests: list[weakref.ref[Request]] = []
+    slot = ReplySlot()
+
+    async def asker() -> None:
+        request = Request()
+        current.set(request)
+        requests.append(weakref.ref(request))
+        with pytest.raises(AskTimeout):
+            await slot.wait(trio.current_time() + 1, Address("a", 1))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(asker)
+    gc.collect()
+    assert slot.is_expired
+    assert requests[0]() is None
+
+
+def test_percentiles_are_of_the_nearest_rank() -> None:
+    """Fault: the rank below, which is the smallest of two."""
+    assert percentile((), 0.5) is None
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert percentile([float(n) for n in range(1, 151)], 0.99) == 149.0
+    assert percentile([7.0], 0.99) == 7.0
 
 
 def test_redaction_hides_long_text_and_unknown_objects() -> None:

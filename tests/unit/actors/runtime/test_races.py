@@ -92,6 +92,36 @@ async def test_a_sweep_during_on_stop_is_void(autojump_clock: MockClock) -> None
         assert len(starts) == 2
 
 
+async def test_a_stop_during_on_stop_does_not_overrule_a_shutdown(
+    autojump_clock: MockClock,
+) -> None:
+    """Fault: who stops because of the shutdown forgets about it."""
+    handled: list[Any] = []
+
+    class Noting(Plain):
+        async def receive(self, message: Any) -> Any:
+            handled.append(message)
+
+        async def on_stop(self, reason: StopReason) -> None:
+            await trio.sleep(0.04)
+
+    system = ActorSystem()
+    system.register("a", Noting)
+    async with trio.open_nursery() as nursery, system:
+        system.ref("a", 1).tell("before")
+        await wait_all_tasks_blocked()
+
+        async def meanwhile() -> None:
+            await trio.sleep(0.02)
+            assert system.describe(A1).state == "stopping"
+            assert system.ref("a", 1).tell("accepted")
+            system.ref("a", 1).stop()
+
+        nursery.start_soon(meanwhile)
+    assert handled == ["before", "accepted"]
+    assert system.dead_letters.total == 0
+
+
 async def test_a_stop_of_a_handler_that_crashes_skips_the_backoff(
     autojump_clock: MockClock,
 ) -> None:
@@ -288,21 +318,31 @@ async def test_a_healed_crash_is_let_go(autojump_clock: MockClock) -> None:
 
 
 async def test_who_gave_up_inspecting_leaves_nothing_behind(autojump_clock: MockClock) -> None:
-    """Fault: each look at a stuck actor adds to its system lane, which has no bound."""
+    """Faults: each look at a stuck actor adds to its system lane, which has no bound; who gives
+    up takes others with it."""
     system = ActorSystem()
     system.register("a", Plain)
-    async with system:
-        system.ref("a", 1).tell(1000.0)
+    states: list[object] = []
+
+    async def patient() -> None:
+        states.append(await system.get_state(A1, timeout_seconds=200))
+
+    async with system, trio.open_nursery() as nursery:
+        system.ref("a", 1).tell(100.0)
         await wait_all_tasks_blocked()
+        cell = system._find(A1)
+        assert cell is not None
         for _ in range(3):
             with pytest.raises(AskTimeout):
                 await system.get_state(A1)
         with trio.move_on_after(0.5):
             await system.get_state(A1)
-        cell = system._find(A1)
-        assert cell is not None
         assert cell.mailbox.take_signals() == []
-        system.stop(A1, patience_seconds=0)
+        nursery.start_soon(patient)
+        await wait_all_tasks_blocked()
+        with pytest.raises(AskTimeout):
+            await system.get_state(A1)
+    assert states == [{}]
 
 
 async def test_a_crowd_during_a_sweep_is_swept_soon(autojump_clock: MockClock) -> None:
