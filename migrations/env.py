@@ -1,8 +1,8 @@
 """Alembic's entry: runs the migrations on the connection it is given, or opens one itself.
 
-Aeon's own commands (``aeon db ...``) hand a locked connection over in the configuration's
-attributes. Alembic's command line has none: it reads ``DATABASE_URL``, for whoever writes a
-migration (``alembic revision --autogenerate``).
+Aeon's own commands (``aeon db ...``) hand a connection over in the configuration's attributes, and
+see to it that there is only one. Alembic's command line has none: it reads ``DATABASE_URL``, for
+whoever writes a migration (``alembic revision --autogenerate``).
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ target_metadata = metadata
 
 
 def run(connection: Connection) -> None:
-    """Run what was asked for, all in one transaction."""
+    """Run what was asked for, each migration in a transaction of its own."""
     context.configure(
         connection=connection,
         target_metadata=target_metadata,
+        transaction_per_migration=True,
         compare_type=True,
         compare_server_default=True,
     )
@@ -41,14 +42,17 @@ def run_from_command_line() -> None:
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(libpq), poolclass=NullPool
     )
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         run(connection)
 
 
 def print_sql() -> None:
     """``alembic upgrade --sql``: write the statements instead of running them."""
     context.configure(
-        dialect_name="postgresql", target_metadata=target_metadata, literal_binds=True
+        dialect_name="postgresql",
+        target_metadata=target_metadata,
+        transaction_per_migration=True,
+        literal_binds=True,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -93,17 +93,23 @@ _insert_many: Final = Query(
 _oldest: Final = (
     select(audit.c.id, audit.c.at).order_by(audit.c.id).limit(literal_column("1000"))
 ).subquery("oldest")
+_gone: Final = (
+    select(func.min(_oldest.c.id).label("first_id"), func.max(_oldest.c.id).label("last_id"))
+    .where(
+        or_(
+            _oldest.c.at < func.now() - bindparam("max_age", type_=Interval),
+            _oldest.c.id
+            <= select(func.max(audit.c.id)).scalar_subquery()
+            - bindparam("max_entries", type_=BigInteger),
+        )
+    )
+    .cte("gone")
+)
+# Both ends: with one, PostgreSQL expects a third of the table and reads all of it.
 _delete_old: Final = Query(
     delete(audit).where(
-        audit.c.id.in_(
-            select(_oldest.c.id).where(
-                or_(
-                    _oldest.c.at < func.now() - bindparam("max_age", type_=Interval),
-                    _oldest.c.id
-                    <= select(func.max(audit.c.id)).scalar_subquery()
-                    - bindparam("max_entries", type_=BigInteger),
-                )
-            )
+        audit.c.id.between(
+            select(_gone.c.first_id).scalar_subquery(), select(_gone.c.last_id).scalar_subquery()
         )
     )
 )

@@ -14,14 +14,18 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
+    lateral,
     literal_column,
     select,
+    true,
 )
 from sqlalchemy.sql import Select
 
 from storage.json_rows import each, id_array, id_rows, json_rows
 from storage.mapping import (
     chat_columns,
+    is_member,
+    looked_up,
     media_columns,
     member_columns,
     message_columns,
@@ -69,18 +73,27 @@ MEMBERS: Final = Query(
         ),
     )
 )
-ALL_MEMBERS: Final = Query(
-    select(members.c.chat_id, *member_columns())
-    .select_from(
-        members.join(users, users.c.id == members.c.user_id).join(
-            chats, chats.c.id == members.c.chat_id
-        )
-    )
+# The chats first: whoever is added to a crowd must not read it.
+_whole_chats = (
+    select(chats.c.id)
     .where(
-        members.c.chat_id == any_(id_array("chat_ids")),
         chats.c.id == any_(id_array("chat_ids")),
-        (members.c.chat_id == any_(id_array("whole_chats")))
+        (chats.c.id == any_(id_array("whole_chats")))
         | (chats.c.type == literal_column("'private'")),
+    )
+    .offset(literal_column("0"))
+    .subquery("whole")
+)
+_everybody = lateral(
+    select(members)
+    .where(members.c.chat_id == _whole_chats.c.id)
+    .offset(literal_column("0"))
+    .correlate(_whole_chats)
+).alias("everybody")
+_person = looked_up(users, by=_everybody.c.user_id, name="person")
+ALL_MEMBERS: Final = Query(
+    select(_everybody.c.chat_id, *member_columns(_everybody, _person)).select_from(
+        _whole_chats.join(_everybody, true()).join(_person, true())
     )
 )
 _message_rows = json_rows("message_rows", message_id=BigInteger)
@@ -101,16 +114,10 @@ _source_rows = json_rows("sources", message_id=BigInteger, user_id=BigInteger)
 READABLE: Final = Query(
     each(
         _source_rows,
-        select(messages.c.id, members.c.user_id)
-        .select_from(
-            messages.join(members, members.c.chat_id == messages.c.chat_id).join(
-                chats, chats.c.id == messages.c.chat_id
-            )
-        )
-        .where(
+        select(messages.c.id, _source_rows.c.user_id).where(
             messages.c.id == _source_rows.c.message_id,
-            members.c.user_id == _source_rows.c.user_id,
-            chats.c.is_active,
+            is_member(messages.c.chat_id, _source_rows.c.user_id),
+            select(chats.c.is_active).where(chats.c.id == messages.c.chat_id).scalar_subquery(),
         ),
     )
 )
@@ -151,7 +158,12 @@ RECENT: Final = Query(
     .join(members, members.c.chat_id == chats.c.id)
     .where(
         chats.c.created_by == any_(id_array("recent_creators")),
-        chats.c.created_at > func.clock_timestamp() - bindparam("window", type_=Interval),
+        # By index, however many they have made: so not clock_timestamp(), which changes from row
+        # to row, and both ends, for which PostgreSQL expects few rows.
+        chats.c.created_at.between(
+            func.statement_timestamp() - bindparam("window", type_=Interval),
+            literal_column("'infinity'"),
+        ),
         chats.c.last_seq == literal_column("1"),
         chats.c.is_active,
     )

@@ -24,11 +24,13 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.database import Connection
 from storage.ids import ChatId, UserId
+from storage.mapping import looked_up
 from storage.query import Query
 from storage.records import Role
 from storage.tables import chats, invitations, members
@@ -118,14 +120,12 @@ async def invite(
     return InviteResult.INVITED if is_saved else InviteResult.ALREADY_INVITED
 
 
+_chat: Final = looked_up(chats, by=invitations.c.chat_id, name="chat")
 _select_pending: Final = Query(
     select(*_columns)
-    .join(chats, chats.c.id == invitations.c.chat_id)
-    .where(invitations.c.username == _username, chats.c.is_active)
+    .select_from(invitations.join(_chat, true()))
+    .where(invitations.c.username == _username, _chat.c.is_active)
     .order_by(invitations.c.created_at, invitations.c.chat_id)
-)
-_select_of_chat: Final = Query(
-    select(*_columns).where(invitations.c.chat_id == _chat_id).order_by(invitations.c.username)
 )
 _delete: Final = Query(
     delete(invitations).where(
@@ -138,12 +138,6 @@ _delete: Final = Query(
 async def list_pending(conn: Connection, username: str) -> list[InvitationRecord]:
     """List the active chats that wait for this username, the oldest invitation first."""
     rows = await conn.fetch_all(_select_pending, {"username": normalize_username(username)})
-    return [InvitationRecord(*row) for row in rows]
-
-
-async def list_of_chat(conn: Connection, chat_id: ChatId) -> list[InvitationRecord]:
-    """List whom a chat waits for. Not access checked."""
-    rows = await conn.fetch_all(_select_of_chat, {"chat_id": chat_id})
     return [InvitationRecord(*row) for row in rows]
 
 

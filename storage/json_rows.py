@@ -73,6 +73,15 @@ def id_array(parameter: str) -> ColumnElement[Any]:
     return bindparam(parameter, type_=ARRAY(BigInteger))
 
 
+def is_among(value: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
+    """Whether an id is one of many in an ``id_array``, looked up in a hash of them.
+
+    A prepared statement compares to each element of an array parameter in turn. Beneath IS TRUE
+    the sub-select stays one, which is hashed; elsewhere PostgreSQL may make a join of it.
+    """
+    return value.in_(select(func.unnest(id_array(parameter)))).is_(true())
+
+
 def dump_ids(ids: Iterable[int]) -> str:
     """The value of an ``id_array`` parameter."""
     return f"{{{','.join(map(str, ids))}}}"

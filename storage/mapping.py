@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import FromClause, Table, lateral, literal_column, select
+from sqlalchemy import FromClause, Select, Table, lateral, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -145,6 +145,20 @@ def looked_up(source: Table, *, by: ColumnElement[Any], name: str) -> FromClause
     for fifty messages in a database of ten thousand people. ``OFFSET 0`` leaves one plan.
     """
     return lateral(select(source).where(source.c.id == by).offset(literal_column("0"))).alias(name)
+
+
+def is_member(chat_id: ColumnElement[int], user_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether somebody is in a chat that another row names: one look-up by both.
+
+    As a join or a plain EXISTS, PostgreSQL may read all chats of the person to find the one.
+    """
+    member = tables.members.alias("is_member")
+    found: Select[Any] = (
+        select(literal_column("1"))
+        .where(member.c.chat_id == chat_id, member.c.user_id == user_id)
+        .offset(literal_column("0"))
+    )
+    return found.correlate_except(member).exists()
 
 
 def user_from(row: Row, start: int = 0) -> UserRecord:

@@ -7,7 +7,9 @@ the command that mends it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +18,6 @@ import trio
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection as SyncConnection
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -29,6 +30,8 @@ from storage.errors import SchemaMismatch
 _SCRIPTS: Final = Path(migrations.__file__).parent
 _LOCK_KEY: Final = 0x41454F4E
 """Advisory lock: one migration at a time per database ("AEON" in ASCII)."""
+
+_LOCK_POLL_SECONDS: Final = 0.05
 
 _MISSING_TABLE: Final = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
@@ -110,7 +113,8 @@ def _config() -> Config:
 
 
 async def _in_thread(url: str, work: Callable[[Config], None]) -> None:
-    # Half a migration can not be left: the thread is waited for, each one is a transaction.
+    # Half a migration can not be left: the thread is waited for, and whatever ends it, a migration
+    # is a transaction or can be run again.
     await trio.to_thread.run_sync(functools.partial(_run, libpq_url(url), work))
 
 
@@ -119,11 +123,12 @@ def _run(url: str, work: Callable[[Config], None]) -> None:
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
     )
     try:
-        with engine.connect() as connection, connection.begin():
-            _lock(connection)
+        with _alone(url), engine.connect() as connection:
             config = _config()
             config.attributes["connection"] = connection
             work(config)
+    except psycopg.OperationalError as error:
+        raise faults.refusal(error) from error
     except DBAPIError as error:
         if isinstance(error.orig, psycopg.OperationalError):
             raise faults.refusal(error.orig) from error
@@ -132,5 +137,23 @@ def _run(url: str, work: Callable[[Config], None]) -> None:
         engine.dispose()
 
 
-def _lock(connection: SyncConnection) -> None:
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})")
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    """Wait until nobody else migrates this database, and keep others waiting meanwhile.
+
+    The lock has a connection of its own, whose transaction is idle, and is asked for again and
+    again: an index that is built concurrently waits for whoever was in the middle of a statement
+    to end their transaction, so also for one that waits for the lock.
+    """
+    with psycopg.connect(url) as connection:
+        while not _is_locked(connection):
+            connection.rollback()
+            time.sleep(_LOCK_POLL_SECONDS)  # noqa: TID251 # runs in a thread
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        yield
+
+
+def _is_locked(connection: psycopg.Connection[tuple[bool]]) -> bool:
+    # Without a parameter: with one, the statement and its snapshot last as long as the transaction.
+    row = connection.execute(f"SELECT pg_try_advisory_xact_lock({_LOCK_KEY})").fetchone()
+    return row is not None and row[0]

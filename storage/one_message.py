@@ -10,7 +10,6 @@ from sqlalchemy import (
     FromClause,
     and_,
     bindparam,
-    exists,
     func,
     lateral,
     select,
@@ -21,6 +20,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from storage.database import Connection
 from storage.ids import ChatId, MessageId, UserId
 from storage.mapping import (
+    is_member,
+    looked_up,
     message_columns,
     message_from,
     shows_reading,
@@ -45,8 +46,6 @@ _viewer_id: Final = bindparam("viewer_id", type_=BigInteger)
 _message_id: Final = bindparam("message_id", type_=BigInteger)
 _limit: Final = bindparam("limit", type_=BigInteger)
 
-_viewer: Final = members.alias("viewer")
-
 
 def shows_reading_of(member: FromClause) -> ColumnElement[bool]:
     """Whether a member lets others see it; a look-up each: a join may hash every person."""
@@ -60,9 +59,9 @@ def shows_reading_of(member: FromClause) -> ColumnElement[bool]:
 
 
 _select_place: Final = Query(
-    select(messages.c.chat_id)
-    .join(_viewer, _viewer.c.chat_id == messages.c.chat_id)
-    .where(messages.c.id == _message_id, _viewer.c.user_id == _viewer_id)
+    select(messages.c.chat_id).where(
+        messages.c.id == _message_id, is_member(messages.c.chat_id, _viewer_id)
+    )
 )
 
 
@@ -87,9 +86,7 @@ def _read_one(*guards: ColumnElement[bool]) -> Query:
 
 
 _select_one: Final = _read_one()
-_select_one_for: Final = _read_one(
-    exists().where(_viewer.c.chat_id == messages.c.chat_id, _viewer.c.user_id == _viewer_id)
-)
+_select_one_for: Final = _read_one(is_member(messages.c.chat_id, _viewer_id))
 
 
 async def get_message(conn: Connection, message_id: MessageId) -> MessageRecord | None:
@@ -116,22 +113,18 @@ def _read_readers() -> Query:
     )
     total = select(func.count()).select_from(members).where(has_read).correlate(messages)
     chosen = lateral(
-        select(users)
-        .join(members, members.c.user_id == users.c.id)
+        select(members.c.user_id)
         .where(has_read, members.c.user_id > bindparam("after_id", type_=BigInteger))
         .order_by(members.c.user_id)
         .limit(_limit)
         .correlate(messages)
     ).alias("chosen")
+    reader = looked_up(users, by=chosen.c.user_id, name="reader")
     return Query(
-        select(total.scalar_subquery(), *user_columns(chosen))
-        .select_from(
-            messages.join(_viewer, _viewer.c.chat_id == messages.c.chat_id).outerjoin(
-                chosen, true()
-            )
-        )
-        .where(messages.c.id == _message_id, _viewer.c.user_id == _viewer_id)
-        .order_by(chosen.c.id)
+        select(total.scalar_subquery(), *user_columns(reader))
+        .select_from(messages.outerjoin(chosen, true()).outerjoin(reader, true()))
+        .where(messages.c.id == _message_id, is_member(messages.c.chat_id, _viewer_id))
+        .order_by(chosen.c.user_id)
     )
 
 

@@ -11,11 +11,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     DateTime,
     FromClause,
-    and_,
     any_,
     bindparam,
     column,
@@ -31,10 +29,10 @@ from storage.database import Connection
 from storage.event_rows import EVENT_CODES
 from storage.events import ChatCreated
 from storage.ids import ChatId, Seq, UserId
+from storage.json_rows import dump_ids, id_array, id_rows, is_among
+from storage.mapping import looked_up
 from storage.query import Query
 from storage.tables import added_user_id, adds_member, chats, events, members
-
-_user_ids: Final = bindparam("user_ids", type_=ARRAY(BigInteger))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +46,11 @@ class Joined:
     """Of the chat, now."""
 
 
+_chat: Final = looked_up(chats, by=members.c.chat_id, name="chat")
 _select_of_users: Final = Query(
-    select(members.c.user_id, chats.c.id, chats.c.last_seq)
-    .join(chats, chats.c.id == members.c.chat_id)
-    .where(members.c.user_id == any_(_user_ids), chats.c.is_active)
+    select(members.c.user_id, _chat.c.id, _chat.c.last_seq)
+    .select_from(members.join(_chat, true()))
+    .where(members.c.user_id == any_(id_array("user_ids")), _chat.c.is_active)
 )
 
 
@@ -61,23 +60,18 @@ async def positions_of(
     """Read the active chats of these people, each with its newest ``seq``; one query."""
     found: dict[UserId, list[tuple[ChatId, Seq]]] = {user_id: [] for user_id in user_ids}
     for user_id, chat_id, last_seq in await conn.fetch_all(
-        _select_of_users, {"user_ids": list(user_ids)}
+        _select_of_users, {"user_ids": dump_ids(user_ids)}
     ):
         found[user_id].append((chat_id, last_seq))
     return found
 
 
-_known: Final = (
-    func.unnest(
-        bindparam("chat_ids", type_=ARRAY(BigInteger)), bindparam("seqs", type_=ARRAY(BigInteger))
-    )
-    .table_valued(column("chat_id", BigInteger), column("seq", BigInteger), name="known")
-    .render_derived()
-)
+_known: Final = id_rows("chat_ids", "seqs")
+_known_chat: Final = looked_up(chats, by=_known.c.chat_ids, name="chat")
 _select_behind: Final = Query(
-    select(chats.c.id, chats.c.last_seq).join(
-        _known, and_(chats.c.id == _known.c.chat_id, chats.c.last_seq > _known.c.seq)
-    )
+    select(_known_chat.c.id, _known_chat.c.last_seq)
+    .select_from(_known.join(_known_chat, true()))
+    .where(_known_chat.c.last_seq > _known.c.seqs)
 )
 
 
@@ -87,7 +81,10 @@ async def find_newer(
     """Name the chats whose log goes further than known, with their newest ``seq``; one query."""
     rows = await conn.fetch_all(
         _select_behind,
-        {"chat_ids": [chat_id for chat_id, _ in known], "seqs": [seq for _, seq in known]},
+        {
+            "chat_ids": dump_ids(chat_id for chat_id, _ in known),
+            "seqs": dump_ids(seq for _, seq in known),
+        },
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -118,24 +115,31 @@ def _entry(
 
 
 def _select_joined() -> Query:
-    entry = _entry(members.c.chat_id, members.c.user_id)
-    return Query(
-        select(members.c.chat_id, members.c.user_id, entry.c.seq, chats.c.last_seq)
-        .select_from(
-            members.join(chats, and_(chats.c.id == members.c.chat_id, chats.c.is_active)).join(
-                entry, true()
-            )
-        )
+    # By the moment, never by the people: they have been in most of their chats for years. With
+    # both ends given, PostgreSQL expects a small part of the table whatever the moment.
+    recent = (
+        select(members.c.chat_id, members.c.user_id)
         .where(
-            members.c.joined_at > bindparam("since", type_=DateTime(timezone=True)),
-            members.c.user_id == any_(_user_ids),
+            members.c.joined_at.between(
+                bindparam("since", type_=DateTime(timezone=True)), literal_column("'infinity'")
+            ),
+            is_among(members.c.user_id, "user_ids"),
         )
+        .offset(literal_column("0"))
+        .subquery("recent")
+    )
+    chat = looked_up(chats, by=recent.c.chat_id, name="chat")
+    entry = _entry(recent.c.chat_id, recent.c.user_id)
+    return Query(
+        select(recent.c.chat_id, recent.c.user_id, entry.c.seq, chat.c.last_seq)
+        .select_from(recent.join(chat, true()).join(entry, true()))
+        .where(chat.c.is_active)
     )
 
 
 def _select_entries() -> Query:
     asked = (
-        func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger)))
+        func.unnest(id_array("user_ids"))
         .table_valued(column("user_id", BigInteger), name="asked")
         .render_derived()
     )
@@ -167,7 +171,7 @@ async def joined_since(
     ``overlap`` covers transactions that were open at ``since``.
     """
     rows = await conn.fetch_all(
-        _select_joined_query, {"user_ids": list(user_ids), "since": since - overlap}
+        _select_joined_query, {"user_ids": dump_ids(user_ids), "since": since - overlap}
     )
     return [Joined(*row) for row in rows if row[2] is not None]
 
@@ -180,6 +184,6 @@ async def entries_into(
     They were members then; whether they are now makes no difference. As far as the log reaches.
     """
     rows = await conn.fetch_all(
-        _select_entries_query, {"chat_id": chat_id, "user_ids": list(user_ids), "until": until}
+        _select_entries_query, {"chat_id": chat_id, "user_ids": dump_ids(user_ids), "until": until}
     )
     return [(row[0], row[1]) for row in rows if row[1] is not None]

@@ -6,14 +6,15 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
-    FromClause,
+    ColumnElement,
     ScalarSelect,
     any_,
     bindparam,
+    column,
     exists,
     func,
+    lateral,
     literal_column,
     select,
     true,
@@ -22,10 +23,11 @@ from sqlalchemy import (
 
 from storage.database import Connection, Database
 from storage.ids import ChatId, UserId
+from storage.json_rows import dump_ids, id_array, is_among
 from storage.query import Query
 from storage.tables import chats, members, users
 
-_ids: Final = bindparam("ids", type_=ARRAY(BigInteger))
+_no_offset: Final[ColumnElement[int]] = literal_column("0")
 _chat_id: Final = bindparam("chat_id", type_=BigInteger)
 
 
@@ -33,13 +35,16 @@ def _touch() -> Query:
     # In id order, so that two nodes that say goodbye to the same people can't deadlock.
     locked = (
         select(users.c.id)
-        .where(users.c.id == any_(_ids))
+        .where(users.c.id == any_(id_array("ids")))
         .order_by(users.c.id)
         .with_for_update(key_share=True)
         .cte("locked")
     )
     return Query(
-        update(users).where(users.c.id.in_(select(locked.c.id))).values(last_seen_at=func.now())
+        update(users)
+        # The second says the same: looked up by index, whatever the first is joined by.
+        .where(users.c.id.in_(select(locked.c.id)), users.c.id == any_(id_array("ids")))
+        .values(last_seen_at=func.now())
     )
 
 
@@ -49,38 +54,55 @@ _touch_query: Final = _touch()
 async def touch_last_seen(conn: Connection, user_ids: Sequence[UserId]) -> None:
     """Note that these people were here just now."""
     if user_ids:
-        await conn.execute(_touch_query, {"ids": list(user_ids)})
+        await conn.execute(_touch_query, {"ids": dump_ids(user_ids)})
 
 
-def _is_shown(membership: FromClause) -> ScalarSelect[bool]:
-    """Whether a member lets others know when they were seen."""
-    # A look-up per membership: a join may hash every person there is.
+def _is_shown(user_id: ColumnElement[int]) -> ScalarSelect[bool]:
+    """Whether a person lets others know when they were seen."""
+    # A look-up each: a join may hash every person there is.
     return (
         select(literal_column("""NOT users.privacy @> '{"show_last_seen": false}'"""))
-        .select_from(users)
-        .where(users.c.id == membership.c.user_id)
-        .correlate(membership)
+        .where(users.c.id == user_id)
+        .correlate_except(users)
         .scalar_subquery()
     )
 
 
 def _select_peers() -> Query:
-    mine, theirs = members.alias("mine"), members.alias("theirs")
-    return Query(
-        select(mine.c.user_id, theirs.c.user_id)
-        .distinct()
-        .select_from(
-            mine.join(chats, (chats.c.id == mine.c.chat_id) & chats.c.is_active).join(
-                theirs,
-                (theirs.c.chat_id == mine.c.chat_id) & (theirs.c.user_id != mine.c.user_id),
-            )
-        )
+    # Step by step, each from the one before: from whoever changed to their chats, and only of
+    # those that are small enough to who is in them.
+    asked = (
+        func.unnest(id_array("ids"))
+        .table_valued(column("user_id", BigInteger))
+        .render_derived(name="asked")
+    )
+    mine = lateral(
+        select(members.c.chat_id)
+        .where(members.c.user_id == asked.c.user_id, _is_shown(asked.c.user_id))
+        .offset(_no_offset)
+        .correlate(asked)
+    ).alias("mine")
+    small = lateral(
+        select(chats.c.id)
         .where(
-            mine.c.user_id == any_(_ids),
+            chats.c.id == mine.c.chat_id,
+            chats.c.is_active,
             chats.c.members_count <= bindparam("max_members", type_=BigInteger),
-            _is_shown(mine),
-            theirs.c.user_id == any_(bindparam("candidates", type_=ARRAY(BigInteger))),
         )
+        .offset(_no_offset)
+        .correlate(mine)
+    ).alias("small")
+    theirs = lateral(
+        select(members.c.user_id)
+        .where(members.c.chat_id == small.c.id, is_among(members.c.user_id, "candidates"))
+        .offset(_no_offset)
+        .correlate(small)
+    ).alias("theirs")
+    return Query(
+        select(asked.c.user_id, theirs.c.user_id)
+        .distinct()
+        .select_from(asked.join(mine, true()).join(small, true()).join(theirs, true()))
+        .where(theirs.c.user_id != asked.c.user_id)
     )
 
 
@@ -103,7 +125,11 @@ async def peers_among(
         return []
     rows = await conn.fetch_all(
         _select_peers_query,
-        {"ids": list(user_ids), "candidates": list(candidates), "max_members": max_members},
+        {
+            "ids": dump_ids(user_ids),
+            "candidates": dump_ids(candidates),
+            "max_members": max_members,
+        },
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -116,7 +142,7 @@ def _select_shown_members() -> Query:
     asked = select(is_member.label("is_member")).subquery("asked")
     shown = (
         select(members.c.user_id)
-        .where(members.c.chat_id == _chat_id, _is_shown(members))
+        .where(members.c.chat_id == _chat_id, _is_shown(members.c.user_id))
         .subquery("shown")
     )
     return Query(

@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    false,
     func,
     or_,
     select,
@@ -74,10 +75,13 @@ _select_due: Final = Query(
         _batch.c.id,
         or_(
             _batch.c.last_seq - _batch.c.log_floor_seq > _max_events,
-            exists().where(
-                events.c.chat_id == _batch.c.id,
-                events.c.seq == _batch.c.log_floor_seq + 1,
-                events.c.at < func.now() - _max_age,
+            # A look-up each: EXISTS beside OR may hash every event there is.
+            func.coalesce(
+                select(events.c.at)
+                .where(events.c.chat_id == _batch.c.id, events.c.seq == _batch.c.log_floor_seq + 1)
+                .scalar_subquery()
+                < func.now() - _max_age,
+                false(),
             ),
         ),
     ).order_by(_batch.c.id)
@@ -99,7 +103,7 @@ def _trim() -> Query:
         .lateral("front")
     )
     floor = (
-        select(func.max(front.c.seq).label("seq"))
+        select(func.min(front.c.seq).label("first_seq"), func.max(front.c.seq).label("seq"))
         .select_from(locked.join(front, true()))
         .where(
             or_(
@@ -118,7 +122,11 @@ def _trim() -> Query:
     )
     deleted = (
         delete(events)
-        .where(events.c.chat_id == _chat_id, events.c.seq <= floor.c.seq)
+        # Both ends: with one, PostgreSQL expects a third of the log and may read all of it.
+        .where(
+            events.c.chat_id == _chat_id,
+            events.c.seq.between(floor.c.first_seq, floor.c.seq),
+        )
         .returning(events.c.seq)
         .cte("deleted")
     )

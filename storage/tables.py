@@ -320,6 +320,7 @@ sessions = Table(
     Column("revoked_at", _timestamp),
 )
 Index("ix_sessions_user_id", sessions.c.user_id)
+Index("ix_sessions_expires_at", sessions.c.expires_at)
 
 audit = Table(
     "audit",

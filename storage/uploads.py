@@ -36,9 +36,11 @@ _ADVANCE: Final = Query(
 )
 _FINISH: Final = Query("UPDATE uploads SET media_id = %(media_id)s WHERE id = %(id)s")
 _DELETE: Final = Query("DELETE FROM uploads WHERE id = %(id)s AND user_id = %(user_id)s")
+# As ``sessions`` does it.
 _DELETE_EXPIRED: Final = Query(
-    "DELETE FROM uploads WHERE id IN"
-    " (SELECT id FROM uploads WHERE expires_at < now() LIMIT %(limit)s) RETURNING id"
+    "DELETE FROM uploads WHERE ctid = ANY (ARRAY("
+    "SELECT ctid FROM uploads WHERE expires_at BETWEEN '-infinity' AND now()"
+    " LIMIT %(limit)s FOR UPDATE SKIP LOCKED)) RETURNING id"
 )
 
 

@@ -18,6 +18,7 @@ from storage import write_queries as queries
 from storage.event_rows import EVENT_CODES, encode_event
 from storage.events import DurableEvent, MessageSent
 from storage.facts import BatchFacts, ChatFacts
+from storage.ids import ChatId, UserId
 from storage.json_rows import dump_ids, dump_rows
 from storage.query import Query
 from storage.records import MessageRecord
@@ -73,14 +74,14 @@ def _chat_statements(changed: Sequence[ChatFacts], at: datetime) -> list[_Statem
 
 def _member_statements(chats: Sequence[ChatFacts]) -> list[_Statement]:
     put: list[_Row] = []
-    gone: list[_Row] = []
+    gone: list[tuple[ChatId, UserId]] = []
     for chat in chats:
         for user_id in chat.changed_members:
-            row: _Row = {"chat_id": chat.id, "user_id": user_id}
             member = chat.members.get(user_id)
             if member is None:
-                gone.append(row)
+                gone.append((chat.id, user_id))
                 continue
+            row: _Row = {"chat_id": chat.id, "user_id": user_id}
             row["role"] = member.role
             row["read_seq"] = member.read_seq
             row["read_message_id"] = member.read_message_id
@@ -90,8 +91,10 @@ def _member_statements(chats: Sequence[ChatFacts]) -> list[_Statement]:
     if put:
         statements.append((queries.PUT_MEMBERS, {"member_rows": dump_rows(put)}))
     if gone:
-        gone_ids = dump_ids(row["user_id"] for row in gone)
-        params: dict[str, object] = {"gone_members": dump_rows(gone), "gone_ids": gone_ids}
+        params: dict[str, object] = {
+            "gone_chat_ids": dump_ids(chat_id for chat_id, _ in gone),
+            "gone_ids": dump_ids(user_id for _, user_id in gone),
+        }
         statements.append((queries.DELETE_MEMBERS, params))
     return statements
 

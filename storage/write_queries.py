@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from storage.json_rows import id_array, id_rows, json_rows
+from storage.json_rows import each, id_array, id_rows, json_rows
 from storage.query import Query
 from storage.tables import chats, events, members, messages
 
@@ -116,12 +116,19 @@ PUT_MEMBERS: Final = Query(
     )
 )
 
-_gone_members = json_rows("gone_members", chat_id=BigInteger, user_id=BigInteger)
+# Each by its place in the table, looked up first: by the people alone PostgreSQL would read all
+# their chats. The rows can not move meanwhile: their chats are locked.
+_gone_members = id_rows("gone_chat_ids", "gone_ids")
+_gone_places = each(
+    _gone_members,
+    select(literal_column("members.ctid").label("place")).where(
+        members.c.chat_id == _gone_members.c.gone_chat_ids,
+        members.c.user_id == _gone_members.c.gone_ids,
+    ),
+)
 DELETE_MEMBERS: Final = Query(
     delete(members).where(
-        members.c.chat_id == _gone_members.c.chat_id,
-        members.c.user_id == _gone_members.c.user_id,
-        members.c.user_id == any_(id_array("gone_ids")),
+        literal_column("members.ctid") == any_(func.array(_gone_places.scalar_subquery()))
     )
 )
 

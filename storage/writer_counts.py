@@ -54,13 +54,6 @@ class WriterStatistics:
     events: Mapping[str, int]
     """Events committed, by type."""
 
-    @property
-    def batch_sizes(self) -> dict[int, int]:
-        """Transactions by their number of commands, rounded up to a power of two."""
-        sizes = (*self.batch_commands.bounds, 2 * BATCH_COMMANDS[-1])
-        counts = zip(sizes, self.batch_commands.counts, strict=True)
-        return {int(size): number for size, number in counts if number}
-
 
 class WriterCounts:
     """The writer's own tally; nothing here waits or fails."""

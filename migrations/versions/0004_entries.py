@@ -8,7 +8,8 @@ Create Date: 2026-11-23
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from migrations.indexes import build_index, drop_index
 
 revision = "0004"
 down_revision = "0003"
@@ -19,9 +20,8 @@ _INDEX = "ix_events_chat_id_added_user_id_seq"
 
 
 def upgrade() -> None:
-    # Partial: of a log of a billion events it holds those that added a member. Writers wait while
-    # it is built, for as long as it takes to read the log once.
-    op.create_index(
+    # Partial: of a log of a billion events it holds those that added a member.
+    build_index(
         _INDEX,
         "events",
         ["chat_id", sa.text("CAST((data ->> 'user_id') AS BIGINT)"), "seq"],
@@ -30,4 +30,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index(_INDEX, "events")
+    drop_index(_INDEX, "events")

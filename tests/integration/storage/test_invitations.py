@@ -89,6 +89,7 @@ async def test_redeeming_adds_and_forgets(talk: Talk):
     async with talk.database.connection() as conn:
         assert await invitations.discard(conn, "person_2", chat_ids[:2]) == 2
         assert await invitations.discard(conn, "person_2", []) == 0
-        left = await invitations.list_of_chat(conn, chat_ids[2])
-    assert await pending(talk, "person_2") == chat_ids[2:]
-    assert [(one.username, one.invited_by) for one in left] == [("person_2", A)]
+        left = await invitations.list_pending(conn, "person_2")
+    assert [(one.chat_id, one.username, one.invited_by) for one in left] == [
+        (chat_ids[2], "person_2", A)
+    ]

@@ -78,7 +78,7 @@ READS: dict[str, tuple[Read, int]] = {
     "people": (lambda conn, _: users.list_users(conn), 1),
     "by name": (lambda conn, _: users.find_by_username(conn, "person1"), 1),
     "sessions": (lambda conn, _: sessions.list_active(conn, _owner), 1),
-    "invitations": (lambda conn, _: invitations.list_of_chat(conn, _chat), 1),
+    "invitations": (lambda conn, _: invitations.list_pending(conn, "person1"), 1),
 }
 
 
