@@ -15,11 +15,13 @@ import trio
 from aeon.load.cluster.bus_proxy import Weather
 from aeon.load.cluster.kinds import KINDS
 from aeon.load.cluster.world import Node, World
+from storage.errors import StorageError
 
 AT_ONCE: Final = 3
 HEAL_SECONDS: Final = 3.0
 """Before the end of the load no new fault begins."""
 NODE_AWAY_SECONDS: Final = 60.0
+POSTGRES_AWAY_SECONDS: Final = 60.0
 STUBBORN: Final = "node-did-not-stop"
 """In the report: a node that a signal did not end in time, and that was killed."""
 
@@ -201,6 +203,7 @@ class Faults:
         try:
             os.kill(self._world.postgres.pid, signal.SIGINT)
             await self._wait(3.0, 5.0)
+            await self._until_postgres_serves()
         except ProcessLookupError:
             return False
         finally:
@@ -219,9 +222,22 @@ class Faults:
                 except ProcessLookupError:
                     continue  # it ended by itself meanwhile
             await self._wait(0.5, 2.0)
+            await self._until_postgres_serves()
         finally:
             self._busy.discard("postgres")
         return bool(chosen)
+
+    async def _until_postgres_serves(self) -> None:
+        """Wait for its recovery: a PostgreSQL 18 that is told to end during one never does."""
+        with trio.move_on_after(POSTGRES_AWAY_SECONDS):
+            while True:
+                try:
+                    async with self._world.database.connection() as conn:
+                        await conn.fetch_one("select 1")
+                except StorageError:
+                    await trio.sleep(0.1)
+                else:
+                    return
 
     def _take(self, target: object) -> bool:
         if target in self._busy:
