@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 from tinytag import TinyTag, TinyTagException
 
 from aeon.media import images, kinds, ogg
+from aeon.media.crumbs import CountedFile
 from aeon.media.facts import Unreadable, sane_duration
 from aeon.media.kinds import Format, MediaKind
 from aeon.media.mp3 import read_mp3
@@ -23,6 +24,8 @@ from aeon.media.waveform import waveform
 from aeon.media.webm import read_webm
 
 _VOICE_TYPES: Final = frozenset({"audio/ogg", "audio/mpeg", "audio/mp4", "audio/webm"})
+_MAX_TAG_READS: Final = 500_000
+"""An Ogg file of 50 MB takes a third of them: one for each packet."""
 _TAG_FAULTS: Final = (
     TinyTagException,
     OSError,
@@ -101,7 +104,7 @@ def _look_into(found: Format, path: Path, file: BinaryIO, size: int, head: bytes
             mp3 = read_mp3(file, size)
             return _audio(found.value, mp3.duration_seconds, mp3.gains)
         case Format.FLAC:
-            return _audio(found.value, _tagged_duration(path))
+            return _audio(found.value, _tagged_duration(file))
         case Format.OGG:
             codec = ogg.codec_of(head)
             if codec is None:
@@ -109,7 +112,7 @@ def _look_into(found: Format, path: Path, file: BinaryIO, size: int, head: bytes
             if codec == "opus":
                 opus = ogg.read_opus(file, size)
                 return _audio(found.value, opus.duration_seconds, opus.packet_sizes)
-            return _audio(found.value, _tagged_duration(path))
+            return _audio(found.value, _tagged_duration(file))
 
 
 def _video_or_audio(found: Format, file: BinaryIO, size: int) -> Examination:
@@ -135,9 +138,11 @@ def _audio(media_type: str, seconds: float | None, profile: Sequence[int] = ()) 
     )
 
 
-def _tagged_duration(path: Path) -> float | None:
+def _tagged_duration(file: BinaryIO) -> float | None:
+    parts = CountedFile(file, _MAX_TAG_READS).as_binary()
+    parts.seek(0)
     try:
-        return sane_duration(TinyTag.get(path, tags=False, duration=True).duration)
+        return sane_duration(TinyTag.get(file_obj=parts, tags=False, duration=True).duration)
     except _TAG_FAULTS:
         return None
 

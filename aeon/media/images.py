@@ -8,12 +8,15 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from PIL import Image, ImageOps
 
+from aeon.media.crumbs import CountedFile
 from aeon.media.facts import Unreadable
 from aeon.media.kinds import Format
 
@@ -64,7 +67,7 @@ def read_size(path: Path, image_format: Format) -> tuple[int, int]:
         Unreadable: no picture of this format, or one of too many pixels.
     """
     try:
-        with Image.open(path, formats=[image_format.name]) as image:
+        with _opened(path, image_format) as image:
             width, height = image.size
             if _orientation(image) in _SIDEWAYS:
                 width, height = height, width
@@ -80,7 +83,7 @@ def make_thumbnail(path: Path, image_format: Format) -> Thumbnail:
         Unreadable: the picture can not be decoded to its end.
     """
     try:
-        with Image.open(path, formats=[image_format.name]) as image:
+        with _opened(path, image_format) as image:
             # For JPEG this decodes at a fraction of the size.
             image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
             preview = _upright(image)
@@ -91,6 +94,14 @@ def make_thumbnail(path: Path, image_format: Format) -> Thumbnail:
     except _FAULTS as error:
         raise Unreadable(str(error)) from error
     return Thumbnail(buffer.getvalue(), preview.width, preview.height)
+
+
+@contextmanager
+def _opened(path: Path, image_format: Format) -> Iterator[Image.Image]:
+    with path.open("rb") as file:
+        parts = CountedFile(file).as_binary()
+        with Image.open(parts, formats=[image_format.name]) as image:
+            yield image
 
 
 def _upright(image: Image.Image) -> Image.Image:

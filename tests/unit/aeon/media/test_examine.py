@@ -1,12 +1,15 @@
 """Files of every kind, whole and damaged: what is found, and that nothing breaks."""
 
 import random
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aeon.media import examine as examine_module
 from aeon.media import images
 from aeon.media.examine import examine
 from aeon.media.facts import Unreadable
@@ -18,10 +21,14 @@ SOUNDS = ["voice.ogg", "voice.mp3", "voice.m4a", "voice.webm", "sound.flac", "vo
 FILMS = ["film.mp4", "film.mov", "film.webm"]
 
 
-def found(tmp_path: Path, content: bytes, *, is_voice: bool = False) -> object:
+def write(tmp_path: Path, content: bytes) -> Path:
     path = tmp_path / "file"
     path.write_bytes(content)
-    return examine(path, is_voice=is_voice)
+    return path
+
+
+def found(tmp_path: Path, content: bytes, *, is_voice: bool = False) -> object:
+    return examine(write(tmp_path, content), is_voice=is_voice)
 
 
 @pytest.mark.parametrize("name", ["voice.ogg", "voice.mp3", "voice.m4a", "voice.webm"])
@@ -48,6 +55,42 @@ def test_damaged_files_are_examined_to_an_end(tmp_path: Path, name: str) -> None
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         examination = found(tmp_path, bytes(damaged), is_voice=True)
         assert examination is not None
+
+
+def test_pictures_made_of_crumbs_are_documents(tmp_path: Path) -> None:
+    """Fault: half a minute and 1.5 GB for a JPEG of 50 MB that is nothing but empty segments."""
+    jpeg, png = picture("JPEG", (64, 48)), picture("PNG", (400, 300))
+    behind_ihdr = 8 + 25
+    chunk = struct.pack(">I4sI", 0, b"prVt", zlib.crc32(b"prVt"))
+
+    def with_parts(number: int) -> list[bytes]:
+        return [
+            jpeg[:2] + b"\xff\xe1\0\2" * number + jpeg[2:],
+            png[:behind_ihdr] + chunk * number + png[behind_ihdr:],
+        ]
+
+    kinds = [
+        examine(write(tmp_path, content)).kind for n in (100, 50_000) for content in with_parts(n)
+    ]
+    assert kinds == [MediaKind.PHOTO, MediaKind.PHOTO, MediaKind.DOCUMENT, MediaKind.DOCUMENT]
+    (tmp_path / "file").write_bytes(png[:-12] + chunk * 60_000 + png[-12:])
+    with pytest.raises(Unreadable):
+        images.make_thumbnail(tmp_path / "file", Format.PNG)
+
+
+def test_sound_made_of_crumbs_has_no_duration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault: half a minute for an Ogg file of 42 MB whose packets are empty."""
+    content = made_by_ffmpeg("vorbis.ogg")
+    empty = struct.pack("<4sBBqIIIB", b"OggS", 0, 0, 0, 99, 0, 0, 255) + bytes(255)
+    first_page = content.index(b"OggS", 4)
+    path = write(tmp_path, content[:first_page] + empty * 100 + content[first_page:])
+
+    assert examine(path).duration_seconds is not None
+    monkeypatch.setattr(examine_module, "_MAX_TAG_READS", 20_000)
+    assert examine(path).duration_seconds is None
+    assert examine(path).kind is MediaKind.AUDIO
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "WEBP"])
