@@ -38,7 +38,10 @@ def payload(now_ns: int, filler: str = "x") -> bytes:
 
 def open_sockets(port: int, members: int) -> list[socket.socket]:
     """Connect and shake hands, everybody at once."""
-    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(members)]
+    try:
+        sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(members)]
+    except OSError as error:
+        raise SystemExit(f"can not connect {members} times: {error.strerror}") from None
     for sock in sockets:
         sock.sendall(HANDSHAKE)
     for sock in sockets:
