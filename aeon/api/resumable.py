@@ -101,9 +101,11 @@ class _Routes:
         return response
 
     async def head(self, principal: Principal, upload_id: str) -> Response:
+        check_rate(self._services, principal, Kind.READ)
         return _answer(await uploads.get_upload(self._services, principal, upload_id), 200)
 
     async def patch(self, principal: Principal, upload_id: str) -> Response:
+        # Not by rate: clients of tus give up at 429. So many at a time, and each a file's bytes.
         if request.headers.get("Content-Type") != PIECE_TYPE:
             raise UnsupportedType
         upload = await uploads.append_piece(
@@ -117,6 +119,7 @@ class _Routes:
         return _answer(upload, 204)
 
     async def delete(self, principal: Principal, upload_id: str) -> Response:
+        check_rate(self._services, principal, Kind.CHANGE)
         await uploads.delete_upload(self._services, principal, upload_id)
         return Response(b"", 204)
 

@@ -1,13 +1,17 @@
 """Rates: people and their polls never meet them, scripts do."""
 
+import re
 from pathlib import Path
 
 import httpx
 import pytest
 import trio
 
+from aeon.api.routes import ROUTES
 from aeon.config import Settings
+from aeon.limits import Kind, Limiter, Rate
 from aeon.main import open_services, serve_node
+from aeon.services import Services
 from tests.helpers.clients import Server
 from tests.helpers.telegram import BOT_TOKEN, init_data
 
@@ -61,6 +65,25 @@ async def test_a_flood_of_sends_is_told_to_wait(server: Server) -> None:
         assert int(refused.headers["Retry-After"]) >= 1
         # Another kind of request is not affected.
         await anna.get("/api/v1/me")
+
+
+async def test_whatever_a_person_asks_is_counted(server: Server, services: Services) -> None:
+    """But for the pieces of an upload: those are bounded by the file and by their number at once."""
+    tus = {"Tus-Resumable": "1.0.0"}
+    async with server.person(ANNA) as anna:
+        rates = {kind: Rate(burst=0, per_second=0.001) for kind in Kind}
+        object.__setattr__(services, "limiter", Limiter(rates))
+        asked = [
+            *((route.method, route.path) for route in ROUTES if route.needs_login),
+            ("POST", "/api/v1/messages/upload-media"),
+            ("POST", "/api/v1/uploads"),
+            *((method, "/api/v1/uploads/{upload_id}") for method in ("GET", "HEAD", "DELETE")),
+        ]
+        for method, path in asked:
+            path = re.sub(r"{\w+}", "7", path)
+            answer = await anna.request(method, path, headers=tus)
+            assert answer.status_code == 429, (method, path, answer.text)
+            assert int(answer.headers["Retry-After"]) >= 1
 
 
 async def test_bad_credentials_stay_401_however_often(server: Server) -> None:
