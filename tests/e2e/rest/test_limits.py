@@ -68,7 +68,7 @@ async def test_a_flood_of_sends_is_told_to_wait(server: Server) -> None:
 
 
 async def test_whatever_a_person_asks_is_counted(server: Server, services: Services) -> None:
-    """But for the pieces of an upload: those are bounded by the file and by their number at once."""
+    """But for the pieces of an upload, which the file bounds, and how many come at once."""
     tus = {"Tus-Resumable": "1.0.0"}
     async with server.person(ANNA) as anna:
         rates = {kind: Rate(burst=0, per_second=0.001) for kind in Kind}
