@@ -64,6 +64,7 @@ class Connection:
             hold_all=hold_all,
             credential_id=principal.session_id,
         )
+        self._resume = Resume(services, self._session)
 
     async def run(self) -> None:
         """Serve until the client leaves or the connection has to be closed."""
@@ -106,7 +107,7 @@ class Connection:
     async def _lift_first_hold(self) -> None:
         """A client that promised to resume and did not gets its events live after all."""
         await trio.sleep(FIRST_RESUME_SECONDS)
-        self._session.hold_all = False
+        self._resume.wait_no_longer()
 
     def _end(self, reason: CloseReason) -> None:
         self._close(BY_REASON[reason])
@@ -122,7 +123,7 @@ class Connection:
                 services=self._services,
                 principal=self._principal,
                 session=self._session,
-                resume=Resume(self._services, self._session),
+                resume=self._resume,
             )
         )
         try:

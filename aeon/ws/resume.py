@@ -58,6 +58,14 @@ class Resume:
     def __init__(self, services: Services, session: Session) -> None:
         self._services = services
         self._session = session
+        self._is_running = False
+        self._is_overdue = False
+
+    def wait_no_longer(self) -> None:
+        """Let everything go live: a promised resume did not come, unless it is under way."""
+        self._is_overdue = True
+        if not self._is_running:
+            self._session.hold_all = False
 
     async def run(self, cursors: Mapping[ChatId, Seq]) -> ResumeReport:
         """Replay after each cursor, then let every chat go on live.
@@ -67,6 +75,15 @@ class Resume:
 
         Cancellation: the connection is ending; nothing needs to be undone.
         """
+        self._is_running = True
+        try:
+            return await self._run(cursors)
+        finally:
+            self._is_running = False
+            if self._is_overdue:
+                self._session.hold_all = False
+
+    async def _run(self, cursors: Mapping[ChatId, Seq]) -> ResumeReport:
         report = ResumeReport()
         session = self._session
         sent_before = {chat_id: session.newest_sent(chat_id) for chat_id in cursors}
