@@ -6,12 +6,11 @@ the command that mends it.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import trio
@@ -25,13 +24,14 @@ from sqlalchemy.pool import NullPool
 import migrations
 from storage import faults
 from storage.database import Database, libpq_url
-from storage.errors import SchemaMismatch
+from storage.errors import SchemaMismatch, Unavailable
 
 _SCRIPTS: Final = Path(migrations.__file__).parent
 _LOCK_KEY: Final = 0x41454F4E
 """Advisory lock: one migration at a time per database ("AEON" in ASCII)."""
 
-_LOCK_POLL_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.05
+_INTERRUPT_SECONDS: Final = 10.0
 
 _MISSING_TABLE: Final = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
@@ -113,47 +113,80 @@ def _config() -> Config:
 
 
 async def _in_thread(url: str, work: Callable[[Config], None]) -> None:
-    # Half a migration can not be left: the thread is waited for, and whatever ends it, a migration
-    # is a transaction or can be run again.
-    await trio.to_thread.run_sync(functools.partial(_run, libpq_url(url), work))
+    """Run to the end; cancelled, end what runs on the server, and wait for that, within bounds.
 
-
-def _run(url: str, work: Callable[[Config], None]) -> None:
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
-    )
-    try:
-        with _alone(url), engine.connect() as connection:
-            config = _config()
-            config.attributes["connection"] = connection
-            work(config)
-    except psycopg.OperationalError as error:
-        raise faults.refusal(error) from error
-    except DBAPIError as error:
-        if isinstance(error.orig, psycopg.OperationalError):
-            raise faults.refusal(error.orig) from error
-        raise
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _alone(url: str) -> Iterator[None]:
-    """Wait until nobody else migrates this database, and keep others waiting meanwhile.
-
-    The lock has a connection of its own, whose transaction is idle, and is asked for again and
-    again: an index that is built concurrently waits for whoever was in the middle of a statement
-    to end their transaction, so also for one that waits for the lock.
+    Wherever it ends: a migration is a transaction, or can be run again.
     """
-    with psycopg.connect(url) as connection:
-        while not _is_locked(connection):
-            connection.rollback()
-            time.sleep(_LOCK_POLL_SECONDS)  # noqa: TID251 # runs in a thread
-        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        yield
+    run = _Run(libpq_url(url), work)
+    try:
+        await trio.to_thread.run_sync(run, abandon_on_cancel=True)
+    except trio.Cancelled:
+        with trio.move_on_after(_INTERRUPT_SECONDS, shield=True):
+            while not run.is_over:
+                # Again and again: it may have been between two statements.
+                await trio.to_thread.run_sync(run.interrupt, abandon_on_cancel=True)
+                await trio.sleep(_POLL_SECONDS)
+        raise
 
 
-def _is_locked(connection: psycopg.Connection[tuple[bool]]) -> bool:
+class _Run:
+    """One run of Alembic, in a thread."""
+
+    def __init__(self, url: str, work: Callable[[Config], None]) -> None:
+        self.is_over = False
+        self._url = url
+        self._work = work
+        self._is_interrupted = False
+        self._connections: list[psycopg.Connection[tuple[Any, ...]]] = []
+
+    def __call__(self) -> None:
+        engine = create_engine("postgresql+psycopg://", creator=self._connect, poolclass=NullPool)
+        try:
+            with self._alone(), engine.connect() as connection:
+                config = _config()
+                config.attributes["connection"] = connection
+                self._work(config)
+        except psycopg.OperationalError as error:
+            raise faults.refusal(error) from error
+        except DBAPIError as error:
+            if isinstance(error.orig, psycopg.OperationalError):
+                raise faults.refusal(error.orig) from error
+            raise
+        finally:
+            engine.dispose()
+            self.is_over = True
+
+    def interrupt(self) -> None:
+        """End the statement that runs, from another thread."""
+        self._is_interrupted = True
+        for connection in self._connections:
+            with suppress(psycopg.Error):
+                connection.cancel()
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        connection = psycopg.connect(self._url)
+        self._connections.append(connection)
+        return connection
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until nobody else migrates this database, and keep others waiting meanwhile.
+
+        The lock has a connection of its own, whose transaction is idle, and is asked for again and
+        again: an index that is built concurrently waits for whoever was in the middle of a
+        statement to end their transaction, so also for one that waits for the lock.
+        """
+        with self._connect() as connection:
+            while not _is_locked(connection):
+                if self._is_interrupted:
+                    raise Unavailable("interrupted while another migration ran")
+                connection.rollback()
+                time.sleep(_POLL_SECONDS)  # noqa: TID251 # runs in a thread
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield
+
+
+def _is_locked(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
     # Without a parameter: with one, the statement and its snapshot last as long as the transaction.
     row = connection.execute(f"SELECT pg_try_advisory_xact_lock({_LOCK_KEY})").fetchone()
-    return row is not None and row[0]
+    return row is not None and bool(row[0])

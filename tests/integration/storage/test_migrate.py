@@ -130,6 +130,25 @@ async def test_two_upgrades_at_once(empty_url: str) -> None:
         assert await migrate.current_revision(database) == migrate.head_revision()
 
 
+async def test_an_upgrade_that_waits_can_be_interrupted(database_url: str) -> None:
+    """By Ctrl-C, for one: the statement that waits is ended on the server."""
+    async with Database.open(database_url) as database:
+        async with database.transaction("in the way") as connection:
+            # Were it waited for, this would break off.
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '3s'")
+            await connection.execute("LOCK TABLE alembic_version")
+            with trio.move_on_after(0.2) as patience:
+                await migrate.upgrade(database_url)
+            assert patience.cancelled_caught
+            await connection.execute("SELECT 1")
+        async with database.connection() as connection:
+            waiting = await connection.fetch_all(
+                "SELECT query FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+    assert waiting == []
+
+
 async def test_a_migrated_schema_passes(database: Database) -> None:
     await migrate.require_head(database)
 
