@@ -22,6 +22,8 @@ async def wait_for_either(socket: int, wanted: Wait) -> Ready:
         await trio.lowlevel.wait_writable(socket)
         return Ready.W
 
+    was_closed = False
+
     async def wait(until_ready: Callable[[int], Awaitable[None]]) -> None:
         await until_ready(socket)
         nursery.cancel_scope.cancel()
@@ -30,9 +32,14 @@ async def wait_for_either(socket: int, wanted: Wait) -> Ready:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait, trio.lowlevel.wait_readable)
             nursery.start_soon(wait, trio.lowlevel.wait_writable)
+    except* trio.ClosedResourceError:
+        was_closed = True
     except* trio.Cancelled:
         # A nursery wraps it in a group; the callers expect the bare exception, so ask again.
         await trio.lowlevel.checkpoint_if_cancelled()
+    if was_closed:
+        # The same goes for this one.
+        raise trio.ClosedResourceError("the connection was given up")
     return ready_now(socket, wanted)
 
 

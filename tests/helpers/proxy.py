@@ -27,6 +27,9 @@ class PostgresProxy:
         self.flowing = trio.Event()
         """While not set replies are kept back; the connection stays open."""
         self.flowing.set()
+        self.taking = trio.Event()
+        """While not set what the client sends is not taken in; its socket fills up."""
+        self.taking.set()
 
     @classmethod
     @asynccontextmanager
@@ -62,6 +65,7 @@ class PostgresProxy:
                     break
                 if self.cut_reply_after is not None and self.cut_reply_after in data:
                     is_cut = True
+                await self.taking.wait()
                 await server.send_all(data)
             nursery.cancel_scope.cancel()
 

@@ -189,6 +189,23 @@ async def test_a_silent_server_is_given_up(
         await run_alone(database, "SELECT 1")
 
 
+async def test_a_server_that_takes_nothing_in_is_given_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is sent does not fit into the socket: both directions are waited for."""
+    monkeypatch.setattr(pool, "_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "_WATCH_INTERVAL_SECONDS", 0.05)
+    async with (
+        PostgresProxy.open(database_url) as proxy,
+        Database.open(proxy.url, statement_timeout_seconds=0.1) as database,
+    ):
+        proxy.taking = trio.Event()
+        with trio.fail_after(5), pytest.raises(Unavailable):
+            await run_alone(database, f"SELECT length('{'x' * 2**22}')")
+        proxy.taking.set()
+        await run_alone(database, "SELECT 1")
+
+
 async def test_hung_up_while_idle(notes: Database) -> None:
     """Found at checkout: the next user never notices."""
     async with notes.connection() as one, notes.connection() as other:
