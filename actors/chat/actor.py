@@ -17,7 +17,8 @@ Rules of this file:
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from actors.chat.errors import ChatRefused
@@ -61,10 +62,8 @@ class ChatActor(Actor[ChatMessage]):
         since = self._ports.interrupted.get(self._chat_id)
         if since is None:
             await self._feed.open()
-            return
-        await self._feed.make_up(since)
-        del self._ports.interrupted[self._chat_id]
-        self._look_again(0.0)
+        else:
+            await self._make_up(since, waited_seconds=0.0)
 
     async def receive_batch(self, batch: Sequence[Delivery[ChatMessage]]) -> None:
         """Commit all commands of the batch as one append, then answer and hand out."""
@@ -81,8 +80,8 @@ class ChatActor(Actor[ChatMessage]):
                 case NewsArrived():
                     await self._feed.take_news()
                 case LookAgain(waited_seconds):
-                    await self._feed.make_up(self._handed_out)
-                    self._look_again(waited_seconds)
+                    with self._looked_after(self._handed_out):
+                        await self._make_up(self._handed_out, waited_seconds=waited_seconds)
                 case command:
                     asked.append(delivery)
                     commands.append(command)
@@ -106,15 +105,11 @@ class ChatActor(Actor[ChatMessage]):
     async def _commit(
         self, asked: Sequence[Delivery[ChatMessage]], commands: Sequence[AnyCommand]
     ) -> None:
-        handed_out = self._handed_out
         request_ids = [delivery.trace_id for delivery in asked]
-        try:
+        with self._looked_after(self._handed_out):
             outcomes = await self._append(asked, commands, request_ids)
             events = _events_of(outcomes)
             await self._feed.hand_out(events)
-        except BaseException:
-            self._ports.interrupted[self._chat_id] = handed_out
-            raise
         if not outcomes:
             return
         for delivery, command, outcome in zip(asked, commands, outcomes, strict=True):
@@ -129,8 +124,21 @@ class ChatActor(Actor[ChatMessage]):
     def _handed_out(self) -> Seq:
         return Seq(0 if self._feed.view is None else self._feed.view.last_seq)
 
-    def _look_again(self, waited_seconds: float) -> None:
-        """Plan the next look: at 1, 3, 7, 15 and 31 s."""
+    @contextmanager
+    def _looked_after(self, since: Seq) -> Iterator[None]:
+        """Whatever ends this incarnation in the block, the next one looks for what it left."""
+        try:
+            yield
+        except BaseException:
+            self._ports.interrupted[self._chat_id] = since
+            # So that there is a next one, as soon as it can load, though nobody else asks for it.
+            self.context.self_ref.tell(NewsArrived())
+            raise
+
+    async def _make_up(self, since: Seq, *, waited_seconds: float) -> None:
+        """Look for what was committed unnoticed, and plan the next look: at 1, 3, 7, 15, 31 s."""
+        await self._feed.make_up(since)
+        self._ports.interrupted.pop(self._chat_id, None)
         if waited_seconds < COMMIT_SECONDS:
             pause = waited_seconds + 1.0
             self.context.timer("look_again", pause, LookAgain(waited_seconds + pause))

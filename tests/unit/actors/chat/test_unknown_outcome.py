@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from storage.commands import AnyCommand, Duplicate, Outcome
-from storage.errors import CommitUnknown
+from storage.errors import CommitUnknown, Unavailable
+from storage.ids import ChatId
 from tests.helpers.actor_world import world
 from tests.helpers.cluster_world import Node, SharedLog, node_on
 from tests.helpers.commands import add, create, send
@@ -143,3 +144,23 @@ async def test_much_that_was_missed_is_told_in_one_word(autojump_clock: trio.abc
         await settle()
         assert boris.seqs == list(range(2, 3 * SharedLog.PAGE + 3))
         assert a.cluster.relay.statistics().told == told + 1
+
+
+async def test_looking_again_goes_on_after_the_database_was_away(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: ChatId) -> None:
+        raise Unavailable("away")
+
+    async with world(ANNA, BORIS) as w, trio.open_nursery() as nursery:
+        boris = await w.connect(BORIS)
+        await w.ask(CHAT, create(CHAT, ANNA, BORIS))
+        commit_late(w.appender, 5.0, nursery)
+        with pytest.raises(CommitUnknown):
+            await w.ask(CHAT, send(CHAT, ANNA))
+        await trio.sleep(0.9)
+        with monkeypatch.context() as patch:
+            patch.setattr(w.log, "load", away)
+            await trio.sleep(1.0)
+        await trio.sleep(40.0)
+        assert boris.seqs == [1, 2]
