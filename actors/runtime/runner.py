@@ -15,7 +15,7 @@ The rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -25,15 +25,11 @@ from actors.runtime.actor import Actor, handles_batches
 from actors.runtime.call import Call, current_call
 from actors.runtime.cell import Cell, CellState
 from actors.runtime.context import ActorContext
-from actors.runtime.dead_letters import DeadLetterReason
-from actors.runtime.delivery import Delivery
-from actors.runtime.errors import ActorFailed, Refusal
-from actors.runtime.failures import is_transient, opened, split_failure
-from actors.runtime.lane import Inspection, LaneItem, Pipe, Watch
+from actors.runtime.failures import is_transient, split_failure
+from actors.runtime.handling import handle, handle_batch, handle_item
 from actors.runtime.props import Directive
-from actors.runtime.recorder import FlightOutcome
 from actors.runtime.restart import RestartWindow
-from actors.runtime.signals import StopReason, Terminated
+from actors.runtime.signals import StopReason
 
 
 class CutOff(Exception):
@@ -147,12 +143,12 @@ async def _work(cell: Cell, actor: Actor[Any], base: Call | None) -> StopReason 
                 return reason
         left -= 1
         if (item := mailbox.take_signal()) is not None:
-            now = await _handle_item(cell, actor, item, base, now)
+            now = await handle_item(cell, actor, item, base, now)
         elif in_batches and (batch := mailbox.take_many(props.max_batch)):
-            now = await _handle_batch(cell, actor, batch, base, now)
+            now = await handle_batch(cell, actor, batch, base, now)
             left = 0
         elif (delivery := mailbox.take()) is not None:
-            now = await _handle(cell, actor, delivery, base, now)
+            now = await handle(cell, actor, delivery, base, now)
         else:
             return None
         if left <= 0 or now >= turn_ends:
@@ -179,117 +175,6 @@ def _reason_to_stop(cell: Cell, actor: Actor[Any]) -> StopReason | None:
         cell.stop_reason = None
         return None
     return reason
-
-
-async def _handle_item(
-    cell: Cell, actor: Actor[Any], item: LaneItem, base: Call | None, now: float
-) -> float:
-    """Handle one item of the system lane, if it still concerns this incarnation."""
-    if isinstance(item, Inspection):
-        item.answer(actor)
-        return now
-    if not cell.claim(item):
-        return now
-    if isinstance(item, Watch):
-        current_call.set(base)
-        # If cancelled here: a hard stop; the news is lost with its reader.
-        await actor.on_terminated(Terminated(item.address, item.reason))
-        return cell.kind.environment.clock()
-    message = item.message() if isinstance(item, Pipe) else item.message
-    delivery: Delivery[object] = Delivery(message)
-    delivery.sent_at = now
-    cell.accepted += 1
-    if handles_batches(actor):
-        return await _handle_batch(cell, actor, [delivery], base, now)
-    return await _handle(cell, actor, delivery, base, now)
-
-
-async def _handle(
-    cell: Cell, actor: Actor[Any], delivery: Delivery[object], base: Call | None, now: float
-) -> float:
-    """Handle one message. Returns when it ended."""
-    slot = delivery.slot
-    if slot is not None and slot.is_expired:
-        cell.drop(delivery, DeadLetterReason.EXPIRED)
-        return now
-    cell.begin((delivery,), now)
-    if slot is not None or delivery.trace_id is not None:
-        chain = (*delivery.chain, cell.address)
-        current_call.set(Call(chain, delivery.deadline, delivery.trace_id))
-    elif current_call.get() is not base:
-        current_call.set(base)
-    outcome = FlightOutcome.HANDLED
-    try:
-        # If cancelled here: run_cell fails the ask and writes the dead letter.
-        value = await actor.receive(delivery.message)
-        if slot is not None:
-            delivery.reply(value)
-    except (Refusal, ExceptionGroup) as error:
-        delivery.fail(_refusal_in(error))
-        outcome = FlightOutcome.REFUSED
-    return cell.finish(outcome)
-
-
-async def _handle_batch(
-    cell: Cell,
-    actor: Actor[Any],
-    batch: Sequence[Delivery[object]],
-    base: Call | None,
-    now: float,
-) -> float:
-    """Handle what waited. Returns when it ended."""
-    asks = [delivery for delivery in batch if delivery.slot is not None]
-    if asks:
-        batch, asks = _without_expired(cell, batch)
-        if not batch:
-            return now
-    cell.begin(batch, now)
-    current_call.set(_call_of(cell, asks) if asks else base)
-    outcome = FlightOutcome.HANDLED
-    try:
-        # If cancelled here: run_cell settles what the handler has not answered.
-        await actor.receive_batch(batch)
-    except (Refusal, ExceptionGroup) as error:
-        refusal = _refusal_in(error)
-        outcome = FlightOutcome.REFUSED
-        for delivery in asks:
-            delivery.fail(refusal)
-    for delivery in asks:
-        if not delivery.is_answered:
-            delivery.fail(ActorFailed(cell.address, "the batch handler left it unanswered"))
-    return cell.finish(outcome)
-
-
-def _refusal_in(error: Exception) -> Refusal:
-    """The refusal that a handler raised, perhaps out of a nursery; else it is a crash."""
-    refusal = opened(error)
-    if not isinstance(refusal, Refusal):
-        raise error
-    return refusal
-
-
-def _without_expired(
-    cell: Cell, batch: Sequence[Delivery[object]]
-) -> tuple[list[Delivery[object]], list[Delivery[object]]]:
-    """What is worth handling, and the asks among it; the rest is dropped."""
-    worth: list[Delivery[object]] = []
-    asks: list[Delivery[object]] = []
-    for delivery in batch:
-        if delivery.slot is None:
-            worth.append(delivery)
-        elif delivery.slot.is_expired:
-            cell.drop(delivery, DeadLetterReason.EXPIRED)
-        else:
-            worth.append(delivery)
-            asks.append(delivery)
-    return worth, asks
-
-
-def _call_of(cell: Cell, asks: Sequence[Delivery[object]]) -> Call:
-    """Everybody who waits for any of the batch; the longest patience counts."""
-    waiting = dict.fromkeys(step for delivery in asks for step in delivery.chain)
-    deadline = max(delivery.deadline for delivery in asks)
-    return Call((*waiting, cell.address), deadline, asks[0].trace_id)
 
 
 async def _recover(cell: Cell, failure: Exception, *, failed_to_start: bool) -> bool:

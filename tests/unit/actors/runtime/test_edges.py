@@ -24,10 +24,12 @@ from actors.runtime import (
     DeadLetterReason,
     Delivery,
     Props,
+    Refusal,
     Restart,
     RestartPolicy,
     StopReason,
     Supervisor,
+    current_trace_id,
 )
 from actors.runtime.lane import Watch
 from actors.runtime.testkit import ActorTestKit, run_virtual
@@ -272,6 +274,36 @@ async def test_batches_skip_expired_asks_and_fail_forgotten_ones(
         assert row.accepted == row.handled + row.dropped == 4
 
 
+async def test_a_refusal_in_a_batch_answers_who_asked(autojump_clock: MockClock) -> None:
+    """Fault: a batch that is handled one by one crashes as a whole."""
+
+    class OneByOne(Actor[Any]):
+        async def receive(self, message: Any) -> Any:
+            await trio.sleep(0.1)
+            if message == "refuse":
+                raise Refusal
+            return message
+
+        async def receive_batch(self, batch: Sequence[Delivery[Any]]) -> None:
+            await super().receive_batch(batch)
+
+    system = ActorSystem()
+    system.register("b", OneByOne)
+    answers: list[Any] = []
+
+    async def ask(message: Any) -> None:
+        try:
+            answers.append(await system.ref("b", 1).ask(message))
+        except Refusal:
+            answers.append("refused")
+
+    async with system:
+        async with trio.open_nursery() as nursery:
+            for message in (1, "refuse", 2):
+                nursery.start_soon(ask, message)
+        assert sorted(map(str, answers)) == ["1", "2", "refused"]
+
+
 async def test_batches_know_who_waits_for_them(autojump_clock: MockClock) -> None:
     system = ActorSystem()
     system.register("b", lambda context: Batch(context, []))
@@ -303,8 +335,11 @@ async def test_batches_know_who_waits_for_them(autojump_clock: MockClock) -> Non
 
 
 async def test_trace_ids_follow_asks_and_tells(autojump_clock: MockClock) -> None:
+    seen: list[str | None] = []
+
     class Passing(Actor[Any]):
         async def receive(self, message: Any) -> None:
+            seen.append(current_trace_id())
             if message:
                 self.context.ref("t", f"told by {message[0]}").tell(message[1:])
                 await self.context.ref("t", message[0]).ask(message[1:])
@@ -315,6 +350,8 @@ async def test_trace_ids_follow_asks_and_tells(autojump_clock: MockClock) -> Non
         await system.ref("t", 0).ask([1, 2], trace_id="r-1")
         await wait_all_tasks_blocked()
         assert len(system.flights("t")) == 7
+        assert {*seen} == {"r-1"}
+        assert current_trace_id() is None
         assert {flight.trace_id for flight in system.flights("t")} == {"r-1"}
 
 

@@ -14,23 +14,29 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.runtime import (
     Actor,
+    ActorError,
+    ActorFailed,
     ActorRef,
+    ActorStopped,
     ActorSystem,
     Address,
+    AskCycle,
     AskTimeout,
     Delivery,
+    MailboxFull,
     Props,
     Refusal,
     RestartPolicy,
     StopReason,
     Terminated,
+    UnknownKind,
 )
 from actors.runtime.delivery import AskDelivery, ReplySlot
 from actors.runtime.failures import is_transient, opened, split_failure
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.redaction import redact
 from actors.runtime.status import percentile
-from actors.runtime.testkit import ActorTestKit, FaultPlan, When, run_virtual
+from actors.runtime.testkit import ActorTestKit, AtStep, FaultPlan, When, run_virtual
 
 
 def test_split_failure_keeps_what_must_pass() -> None:
@@ -121,6 +127,37 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert percentile([float(n) for n in range(1, 151)], 0.99) == 149.0
     assert percentile([7.0], 0.99) == 7.0
+
+
+def test_only_mistakes_in_the_program_are_not_worth_a_retry() -> None:
+    kinds = ActorError.__subclasses__()
+    assert {one for one in kinds if not one.retryable} >= {AskCycle, UnknownKind}
+    assert {one for one in kinds if one.retryable} == {
+        ActorFailed,
+        ActorStopped,
+        AskTimeout,
+        MailboxFull,
+    }
+
+
+async def test_a_strike_comes_at_its_step(autojump_clock: MockClock) -> None:
+    """Fault: it comes at the first step, so that loops over all steps test one."""
+    struck: list[int] = []
+    steps = 0
+
+    async def walk() -> None:
+        nonlocal steps
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+            steps += 1
+
+    strike = AtStep("walker", 3, lambda: struck.append(steps))
+    trio.lowlevel.add_instrument(strike)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(walk, name="walker")
+    trio.lowlevel.remove_instrument(strike)
+    assert strike.has_struck
+    assert struck == [1], "before the third step, the second checkpoint was not passed"
 
 
 def test_redaction_hides_long_text_and_unknown_objects() -> None:
