@@ -33,6 +33,17 @@ class SlowPositions:
         return {user_id: [(CHAT, Seq(1))] for user_id in user_ids}
 
 
+class Turns(trio.abc.Instrument):
+    """Notes how many people are in whenever some task has its turn."""
+
+    def __init__(self, audience: Audience) -> None:
+        self.seen: set[int] = set()
+        self._audience = audience
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.seen.add(len(self._audience.users()))
+
+
 def made() -> tuple[Arrivals, Audience, SlowPositions]:
     audience, positions = Audience(), SlowPositions()
     return Arrivals(audience, positions, lambda _chat_id, _seq: None), audience, positions
@@ -60,12 +71,12 @@ async def test_others_get_a_turn_between_two_who_come(nursery: trio.Nursery) -> 
     for user_id in (BEN, CARA):
         nursery.start_soon(arrivals.enter, user_id)
         await trio.testing.wait_all_tasks_blocked()
+    turns = Turns(audience)
+    trio.lowlevel.add_instrument(turns)
     positions.may_answer.set()
-    seen = set()
-    while len(audience.users()) < 3:
-        seen.add(len(audience.users()))
-        await trio.lowlevel.checkpoint()
-    assert seen == {0, 1, 2}
+    await trio.testing.wait_all_tasks_blocked()
+    trio.lowlevel.remove_instrument(turns)
+    assert turns.seen == {0, 1, 2, 3}
     nursery.cancel_scope.cancel()
 
 
