@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 import trio
 
+from aeon.net.http2 import Http2
 from aeon.net.hypercorn import (
     AppWrapper,
     Closed,
@@ -28,7 +29,6 @@ from aeon.net.hypercorn import (
     ConnectionState,
     H2ProtocolAssumedError,
     Http1,
-    Http2,
     HttpRequest,
     RawData,
     StreamOptions,

@@ -8,21 +8,16 @@ that a new Hypercorn fails there, loudly, instead of in production. What is over
   and ``Connection: close`` were never closed;
 - a request or handshake that Hypercorn itself refuses ends its connection (``StreamClosed``);
 - cleartext upgrade to HTTP/2 by header (h2c) is ignored: it only serves request smuggling;
-- HTTP/2: a request without a path or method resets its stream, not the connection; buffers are
-  bounded; a reader that takes nothing is reset; a client may reset so many streams and no more;
+- HTTP/2 has its own list, in ``aeon.net.http2``;
 - a WebSocket's frames are ours: of Hypercorn's only the handshake and the ASGI side are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, Protocol
 
-import h2.errors
-import h2.events
-import h2.exceptions
 import h11
 import trio
 from hypercorn.config import Config
@@ -60,33 +55,40 @@ from hypercorn.typing import (
     WebsocketAcceptEvent,
 )
 from hypercorn.utils import filter_pseudo_headers, wrap_app
-from priority.priority import DuplicateStreamError
 
 from aeon.net.handshake import agree_on_deflate, asks_for_websocket
 from aeon.net.limits import NetLimits
-from aeon.net.stream_buffer import HIGH_WATER_BYTES, StreamBuffer, StreamBufferClosed
 
 __all__ = [
+    "RECYCLE_SECONDS",
     "ASGIReceiveEvent",
     "ASGISendEvent",
     "AppWrapper",
+    "Body",
     "Closed",
     "Config",
     "ConnectionEvent",
     "ConnectionState",
+    "Data",
+    "Event",
     "Framework",
+    "H2Protocol",
     "H2ProtocolAssumedError",
+    "Host",
     "Http1",
-    "Http2",
     "HttpRequest",
     "Lifespan",
     "RawData",
+    "Request",
     "Scope",
+    "StreamClosed",
     "StreamOptions",
     "Updated",
     "WebSocketStream",
     "WebsocketAcceptEvent",
     "WorkerContext",
+    "filter_pseudo_headers",
+    "options_of",
     "serve_as_it_comes",
     "wrap_app",
 ]
@@ -258,9 +260,7 @@ class Http1(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         is_websocket = asks_for_websocket(request.method, request.headers)
-        self.stream = self._host.make_stream(
-            _options_of(self, STREAM_ID), is_websocket=is_websocket
-        )
+        self.stream = self._host.make_stream(options_of(self, STREAM_ID), is_websocket=is_websocket)
         if is_websocket:
             assert isinstance(self.connection, h11.Connection)
             self.connection = H11WSConnection(self.connection)
@@ -291,83 +291,8 @@ class Http1(H11Protocol):
             )
 
 
-class Http2(H2Protocol):
-    """HTTP/2, WebSockets by extended CONNECT included."""
-
-    def __init__(self, host: Host, *args: Any) -> None:
-        super().__init__(*args)
-        self._host = host
-        self._resets = 0
-
-    async def stream_send(self, event: Event) -> None:
-        """Send one event of a stream; the end of a stream is not cut short by cancellation."""
-        if isinstance(event, StreamClosed):
-            with trio.move_on_after(RECYCLE_SECONDS, shield=True):
-                await super().stream_send(event)
-        elif isinstance(event, (Body, Data)) and len(event.data) > HIGH_WATER_BYTES:
-            for start in range(0, len(event.data), HIGH_WATER_BYTES):
-                piece = event.data[start : start + HIGH_WATER_BYTES]
-                await self._send_in_time(replace(event, data=piece))
-        else:
-            await self._send_in_time(event)
-
-    async def _send_in_time(self, event: Event) -> None:
-        with (
-            suppress(StreamBufferClosed),
-            trio.move_on_after(self._host.limits.send_stall_seconds) as patience,
-        ):
-            await super().stream_send(event)
-        if patience.cancelled_caught:
-            with suppress(h2.exceptions.ProtocolError):
-                self.connection.reset_stream(event.stream_id, h2.errors.ErrorCodes.CANCEL)
-                await self._flush()
-            if event.stream_id in self.stream_buffers:
-                await self.stream_buffers[event.stream_id].close()
-            await self._close_stream(event.stream_id)
-
-    async def _handle_events(self, events: list[h2.events.Event]) -> None:
-        self._resets += sum(isinstance(event, h2.events.StreamReset) for event in events)
-        if self._resets > self._host.limits.max_stream_resets:
-            # Before any of them costs an application task: opening and resetting is the attack.
-            self.connection.close_connection(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
-            await self._flush()
-            await self.send(Closed())
-            return
-        await super()._handle_events(events)
-
-    async def _create_stream(self, request: h2.events.RequestReceived) -> None:
-        stream_id = request.stream_id
-        pseudo = {name: value for name, value in request.headers if name.startswith(b":")}
-        method = pseudo.get(b":method", b"").decode("latin1").upper()
-        path = pseudo.get(b":path", b"")
-        is_websocket = method == "CONNECT"
-        if not path or (is_websocket and pseudo.get(b":protocol") != b"websocket"):
-            self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
-            return
-        stream = self._host.make_stream(_options_of(self, stream_id), is_websocket=is_websocket)
-        self.streams[stream_id] = stream
-        self.stream_buffers[stream_id] = StreamBuffer()  # type: ignore[assignment]  # as its own
-        try:
-            self.priority.insert_stream(stream_id)
-        except DuplicateStreamError:
-            pass  # PRIORITY came before HEADERS.
-        else:
-            self.priority.block(stream_id)
-        self.keep_alive_requests += 1
-        await stream.handle(
-            Request(
-                stream_id=stream_id,
-                headers=filter_pseudo_headers(request.headers),
-                http_version="2",
-                method=method,
-                raw_path=path,
-                state=self.connection_state,
-            )
-        )
-        await self.context.mark_request()
-
-
-def _options_of(protocol: H11Protocol | H2Protocol, stream_id: int) -> StreamOptions:
+def options_of(protocol: H11Protocol | H2Protocol, stream_id: int) -> StreamOptions:
+    """Give what a new stream of this connection takes."""
     return StreamOptions(
         protocol.app,
         protocol.config,

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[4]
 
 # Hypercorn 0.18.0, Quart-Trio 0.12.0. When one differs: read what changed there, compare it with
-# what aeon/net/hypercorn.py overrides or calls, run the attack suite (tests/e2e/attacks) and the
+# what aeon/net/hypercorn.py and http2.py override or call, run the attack suite (tests/e2e/attacks) and the
 # transport's (tests/e2e/transport), then note the new value.
 FINGERPRINTS: dict[str, str] = {
     "hypercorn.config.Config": "dc2f45c3f99eac5f",
