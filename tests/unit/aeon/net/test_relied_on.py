@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[4]
 
 # Hypercorn 0.18.0, Quart-Trio 0.12.0. When one differs: read what changed there, compare it with
-# what aeon/net/hypercorn.py and http2.py override or call, run the attack suite (tests/e2e/attacks) and the
-# transport's (tests/e2e/transport), then note the new value.
+# what aeon/net/hypercorn.py and http2.py override or call, run the attack suite
+# (tests/e2e/attacks) and the transport's (tests/e2e/transport), then note the new value.
 FINGERPRINTS: dict[str, str] = {
     "hypercorn.config.Config": "dc2f45c3f99eac5f",
     "hypercorn.events.Closed": "fdf0811a40db6ca8",
