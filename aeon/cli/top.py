@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aeon.top.options import Options, Sort
+from aeon.top.options import Kind, Options, Sort
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -35,8 +35,9 @@ def top(
         ),
     ] = Sort.BUSIEST,
     kind: Annotated[
-        str, typer.Option(help="Only actors of this kind: chat or user.", show_default=False)
-    ] = "",
+        Kind | None,
+        typer.Option(help="Only actors of this kind.", show_default=False, case_sensitive=False),
+    ] = None,
     interval: Annotated[
         float, typer.Option(help="Seconds between two looks.", min=0.2, max=3600.0)
     ] = 1.0,

@@ -24,6 +24,13 @@ class Sort(StrEnum):
         return all_sorts[(all_sorts.index(self) + 1) % len(all_sorts)]
 
 
+class Kind(StrEnum):
+    """Actors of which kind; the words are the API's."""
+
+    CHAT = "chat"
+    USER = "user"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """One run."""
@@ -31,7 +38,8 @@ class Options:
     url: str
     token: str
     sort: Sort
-    kind: str
+    kind: Kind | None
+    """None: actors of any."""
     interval_seconds: float
     patience_seconds: float
     """How long the node may be away before the run ends."""

@@ -12,6 +12,7 @@ import trio
 from aeon.load.endpoint import Endpoint
 from aeon.load.faults import LoadFault, Refused, ServerGone, UsageFault
 from aeon.load.http import BadAnswer, HttpClient
+from aeon.top.options import Kind
 
 Json = Mapping[str, Any]
 
@@ -51,7 +52,7 @@ class Source:
         """Close the connections."""
         self._client.close()
 
-    async def look(self, *, sort: str, kind: str, limit: int) -> Figures:
+    async def look(self, *, sort: str, kind: Kind | None, limit: int) -> Figures:
         """Ask for everything that is shown.
 
         Raises:

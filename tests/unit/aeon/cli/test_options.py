@@ -17,6 +17,7 @@ from aeon.cli import app
         ("load chat --self-serve --users 1", "--users 1"),
         ("load check --nodes 1", "--nodes 1"),
         ("top --token x --url nope", "--url"),
+        ("top --token x --kind nope", "--kind"),
     ],
 )
 def test_a_wrong_option_is_named(command: str, named: str) -> None:
