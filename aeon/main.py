@@ -58,7 +58,7 @@ from storage.writer import GroupWriter
 KIND_SHARE: Final = 0.2
 """Of SHUTDOWN_SECONDS, at most this much goes to the mailboxes of one kind of actors: the writer,
 which commits what they accepted, stops after them."""
-CLOSING_SHARE: Final = 0.1
+CLOSING_SHARE: Final = 0.15
 """Is kept for what is closed after actors and writer."""
 
 
