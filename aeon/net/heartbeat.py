@@ -12,12 +12,15 @@ from aeon.net.limits import NetLimits
 from aeon.net.websocket import WebSocket
 
 MOMENT_SECONDS: Final = 0.001
+LATE_SECONDS: Final = 1.0
+"""Who looks later than this has not been running, and has not read what came in meanwhile."""
 
 
 @dataclass(slots=True)
 class _Due:
     at: float
     written_before: int = 0
+    is_last_chance: bool = False
 
 
 class Heartbeat:
@@ -71,11 +74,12 @@ class Heartbeat:
             if due.at > now:
                 return
             del self._to_answer[websocket]
+            we_are_late = now - due.at > LATE_SECONDS and not due.is_last_chance
             if websocket.awaited_pong is None:
                 self._to_ping[websocket] = now - self._timeout + self._interval
-            elif self._may_be_late(websocket, due):
+            elif we_are_late or self._may_be_late(websocket, due):
                 self._to_answer[websocket] = _Due(
-                    now + self._timeout, websocket.output.bytes_written
+                    now + self._timeout, websocket.output.bytes_written, we_are_late
                 )
             else:
                 self.dropped += 1

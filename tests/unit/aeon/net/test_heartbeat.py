@@ -118,3 +118,20 @@ async def test_waits_for_a_peer_that_still_reads_what_came_before_the_ping(
     assert socket.aborted_at is None
     await trio.sleep(21)
     assert socket.aborted_at is not None
+
+
+async def test_a_process_that_was_stopped_reads_before_it_judges(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Suspended between ping and pong: the pong is there, only not read yet."""
+    heartbeat = start(nursery)
+    answered, silent = Socket(answers=False), Socket(answers=False)
+    for socket in (answered, silent):
+        heartbeat.add(socket)
+    await trio.sleep(26)
+    autojump_clock.jump(60)
+    await trio.testing.wait_all_tasks_blocked()
+    answered.awaited_pong = None
+    await trio.sleep(11)
+    assert answered.aborted_at is None
+    assert silent.aborted_at == pytest.approx(96, abs=0.01)
