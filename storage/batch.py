@@ -1,6 +1,6 @@
 """One transaction for many commands: lock and read, decide, write and commit.
 
-Two round trips, whatever the batch holds; one, when nothing was to be written.
+Two round trips, whatever the batch holds.
 """
 
 from __future__ import annotations

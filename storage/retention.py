@@ -103,7 +103,9 @@ def _trim() -> Query:
         .lateral("front")
     )
     floor = (
-        select(func.min(front.c.seq).label("first_seq"), func.max(front.c.seq).label("seq"))
+        select(
+            func.min(locked.c.log_floor_seq).label("floor_seq"), func.max(front.c.seq).label("seq")
+        )
         .select_from(locked.join(front, true()))
         .where(
             or_(
@@ -125,7 +127,7 @@ def _trim() -> Query:
         # Both ends: with one, PostgreSQL expects a third of the log and may read all of it.
         .where(
             events.c.chat_id == _chat_id,
-            events.c.seq.between(floor.c.first_seq, floor.c.seq),
+            events.c.seq.between(floor.c.floor_seq, floor.c.seq),
         )
         .returning(events.c.seq)
         .cte("deleted")

@@ -79,6 +79,17 @@ async def test_beyond_the_age_old_events_go(talk: Talk):
     assert (statistics.rounds, statistics.deleted_events, statistics.trimmed_chats) == (2, 3, 1)
 
 
+async def test_what_lies_below_the_floor_is_gone_whatever_the_clock_did(talk: Talk):
+    """The first event looks younger than the next: nodes follow PostgreSQL's clock, also back."""
+    chat_id = await chat_of(talk, 4)
+    async with talk.database.connection() as conn:
+        await conn.execute("UPDATE events SET at = at - interval '40 days' WHERE seq IN (2, 3)")
+        policy = RetentionPolicy(max_age=timedelta(days=30))
+        assert await purge_chat(conn, chat_id, policy) == 3
+        left = await conn.fetch_all("SELECT seq FROM events ORDER BY seq")
+    assert left == [(4,), (5,)]
+
+
 async def test_a_statement_deletes_no_more_than_it_may(talk: Talk):
     chat_id = await chat_of(talk, 19)
     deleted = []
