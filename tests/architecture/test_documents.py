@@ -42,6 +42,31 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert [link for link in links if not link.exists()] == []
 
 
+def test_links_to_sections_lead_somewhere() -> None:
+    faults = []
+    for document in [*ROOT.glob("*.md"), *(ROOT / "aeon").rglob("*.md")]:
+        for path, section in re.findall(r"\]\(([^):#]*)#([^)]+)\)", document.read_text()):
+            target = document.parent / path if path else document
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), flags=re.MULTILINE)
+            if section not in {
+                re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings
+            }:
+                faults.append((document.name, f"{path}#{section}"))
+
+    assert faults == []
+
+
+def test_architecture_names_every_module_at_the_top_of_the_edge() -> None:
+    architecture = (ROOT / "ARCHITECTURE.md").read_text()
+    modules = {path.name for path in (ROOT / "aeon").glob("*.py")}
+
+    assert [
+        name
+        for name in sorted(modules - {"__init__.py", "__main__.py", "version.py"})
+        if f"`aeon/{name}`" not in architecture
+    ] == []
+
+
 def test_readme_carries_the_command_that_ci_runs() -> None:
     readme = (ROOT / "README.md").read_text()
 
