@@ -42,6 +42,11 @@ class FrameTransport(Protocol):
         """Bytes that wait for the peer to read."""
         ...
 
+    @property
+    def is_over(self) -> bool:
+        """The connection carries nothing more, whoever ended it."""
+        ...
+
     async def wait_drained(self) -> None:
         """Wait until everything queued so far has left for the socket, or it is closed."""
         ...

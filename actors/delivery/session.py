@@ -150,6 +150,11 @@ class Session:
         """Bytes that wait for the peer to read."""
         return self._transport.pending_bytes
 
+    @property
+    def is_over(self) -> bool:
+        """The connection carries nothing more, whoever ended it."""
+        return self._transport.is_over
+
     def send(self, payload: bytes) -> bool:
         """Send a frame that belongs to no chat: an ack, an error, the greeting.
 

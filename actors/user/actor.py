@@ -33,6 +33,7 @@ class UserActor(Actor[UserMessage]):
 
     async def on_start(self) -> None:
         """Take over the connections that an earlier incarnation attached."""
+        self._forget_the_gone()
         self._is_online = self._ports.fanout.is_connected(self._user_id)
         if not self._is_online and self._ports.presence.is_here(self._user_id):
             # The earlier incarnation ended within the grace, and its timer with it.
@@ -61,6 +62,8 @@ class UserActor(Actor[UserMessage]):
         to one of them, and shall not flicker.
         """
         if reason is not StopReason.SHUTDOWN:
+            self._forget_the_gone()
+            self._leave_unless_connected()
             self._leave_if_gone()
 
     def may_passivate(self) -> bool:
@@ -89,6 +92,12 @@ class UserActor(Actor[UserMessage]):
         arrivals = self._ports.arrivals
         if arrivals is not None and not self._ports.fanout.is_connected(self._user_id):
             arrivals.leave(self._user_id)
+
+    def _forget_the_gone(self) -> None:
+        """An earlier incarnation may have been stopped with their goodbye unread."""
+        for session in self._ports.fanout.sessions_of(self._user_id):
+            if session.is_over:
+                self._ports.fanout.detach(session)
 
     def _attach(self, message: Attach) -> None:
         fanout = self._ports.fanout

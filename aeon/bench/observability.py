@@ -226,6 +226,7 @@ class _Nowhere:
 
     pending_bytes = 0
     pending_frames = 0
+    is_over = False
 
     def send_nowait(self, payloads: Sequence[bytes], *, transient: bool = False) -> bool:
         return True

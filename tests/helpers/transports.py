@@ -12,6 +12,7 @@ class RecordingTransport:
         self.transient_writes = 0
         self.room = room
         self.closed: tuple[int, str] | None = None
+        self.is_over = False
 
     @property
     def payloads(self) -> list[bytes]:

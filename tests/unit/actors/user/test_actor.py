@@ -93,6 +93,21 @@ async def test_who_left_is_said_goodbye_to_also_when_the_actor_ends_within_the_g
         assert w.presence.announced == [(ANNA, True), (ANNA, False)]
 
 
+@pytest.mark.parametrize("take_hold", [Operable.restart, Operable.stop])
+async def test_a_goodbye_that_was_lost_with_the_actor_keeps_nobody_online(
+    autojump_clock: trio.abc.Clock, take_hold: Callable[[Operable, Address], None]
+) -> None:
+    """Stopped while the news of a connection's end still waited in its mailbox."""
+    async with world() as w:
+        phone = await w.connect(ANNA)
+        phone.transport.is_over = True
+        take_hold(w.system, Address(USER, ANNA))
+        await trio.sleep(10)
+
+        assert not w.fanout.is_connected(UserId(ANNA))
+        assert w.presence.announced == [(ANNA, True), (ANNA, False)]
+
+
 async def test_when_the_node_stops_nobody_is_said_to_have_left(
     autojump_clock: trio.abc.Clock,
 ) -> None:
