@@ -32,7 +32,7 @@ from storage.database import Connection, Database
 from storage.errors import StorageError
 from storage.ids import ChatId
 from storage.query import Query
-from storage.tables import chats, events
+from storage.tables import chats, deployment, events
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -182,8 +182,28 @@ async def find_due(
     return due, ChatId(rows[-1][0]) if len(rows) == max_chats else None
 
 
+_claim_query: Final = Query(
+    update(deployment)
+    .where(
+        or_(
+            deployment.c.purged_at.is_(None),
+            deployment.c.purged_at <= func.now() - bindparam("interval", type_=Interval),
+        )
+    )
+    .values(purged_at=func.now())
+)
+
+
+async def claim(conn: Connection, interval: timedelta) -> bool:
+    """Take on the next walk over all chats; False: a node has begun one within the interval."""
+    return await conn.execute(_claim_query, {"interval": interval}) > 0
+
+
 class RetentionJob:
-    """Walks over all chats again and again, gently, and trims their logs."""
+    """Walks over all chats again and again, gently, and trims their logs.
+
+    Of all nodes of a deployment one does, whoever's turn comes first.
+    """
 
     def __init__(
         self,
@@ -199,7 +219,8 @@ class RetentionJob:
             database: where the log is.
             policy: what may go.
             interval_seconds: rest between two walks.
-            pause_seconds: rest after each statement that deleted something.
+            pause_seconds: rest after each look at some chats, and after each statement that
+                deleted something.
         """
         self._database = database
         self._policy = policy or RetentionPolicy()
@@ -215,7 +236,10 @@ class RetentionJob:
         task_status.started()
         while True:
             try:
-                await self.purge()
+                async with self._database.connection() as conn:
+                    is_mine = await claim(conn, timedelta(seconds=self._interval_seconds))
+                if is_mine:
+                    await self.purge()
             except StorageError as error:
                 self._failures += 1
                 _log.warning("retention_interrupted", error=type(error).__name__)
@@ -234,6 +258,7 @@ class RetentionJob:
                 due, after_id = await find_due(conn, self._policy, after_id=after_id)
             for chat_id in due:
                 deleted += await self._trim(chat_id)
+            await trio.sleep(self._pause_seconds)
         await self._forget_expired_sessions()
         self._rounds += 1
         return deleted

@@ -340,5 +340,7 @@ deployment = Table(
     metadata,
     Column("is_this", Boolean, primary_key=True, server_default=text("true")),
     Column("id", Uuid, nullable=False, server_default=func.gen_random_uuid()),
+    # When a node last began to walk over all chats, to trim their logs.
+    Column("purged_at", _timestamp),
     CheckConstraint("is_this", name="is_one"),
 )

@@ -11,7 +11,7 @@ import trio
 from storage import event_log, history
 from storage.database import Database
 from storage.ids import ChatId, Seq, UserId
-from storage.retention import RetentionJob, RetentionPolicy, find_due, purge_chat
+from storage.retention import RetentionJob, RetentionPolicy, claim, find_due, purge_chat
 from tests.helpers.talk import Talk, open_talk
 
 A, B = UserId(1), UserId(2)
@@ -141,6 +141,33 @@ async def test_purging_while_people_write_leaves_a_dense_log(talk: Talk):
         floor = await conn.fetch_all("SELECT log_floor_seq, last_seq FROM chats")
     assert [row[0] for row in rows] == [38, 39, 40, 41, 42]
     assert floor == [(37, 42)]
+
+
+async def test_of_many_nodes_one_walks(talk: Talk):
+    """All chats of a deployment are not looked at once an hour by each of a hundred nodes."""
+    claims: list[bool] = []
+
+    async def claim_one() -> None:
+        async with talk.database.connection() as conn:
+            claims.append(await claim(conn, timedelta(hours=1)))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(claim_one)
+    assert sorted(claims) == [False, False, False, False, True]
+
+    worker = RetentionJob(talk.database, KEEP_FIVE, interval_seconds=3600)
+    before = talk.database.statistics().queries
+    async with trio.open_nursery() as nursery:
+        await nursery.start(worker.run)
+        with trio.fail_after(5):
+            while talk.database.statistics().queries == before or talk.database.statistics().in_use:
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert talk.database.statistics().queries == before + 1, "the walk is another's"
+
+    async with talk.database.connection() as conn:
+        assert await claim(conn, timedelta(0))
 
 
 async def test_the_job_runs_until_cancelled(talk: Talk):
