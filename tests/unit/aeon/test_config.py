@@ -87,6 +87,7 @@ def test_the_environment_wins_over_the_file_and_arguments_over_both(
     ("name", "value"),
     [
         ("PORT", "70000"),
+        ("WATCHDOG_SECONDS", "0.5"),
         ("TELEGRAM_BOT_TOKEN", "your_bot_token_here"),
         ("TELEGRAM_BOT_TOKEN", "123456:short"),
         ("SECRET_KEY", "short"),
