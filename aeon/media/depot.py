@@ -91,11 +91,12 @@ class Depot:
         self._taken_bytes = self._quota_refusals = self._busy_refusals = 0
 
     async def check(self) -> None:
-        """Look whether the store can be used; one that does not answer now may later.
+        """Look whether files can be kept; a store that does not answer now may later.
 
         Raises:
             StoreRefused: it never will, as it is configured.
         """
+        await self.staging.check()
         with suppress(StoreUnavailable):
             await self.store.check()
 

@@ -7,6 +7,7 @@ leaves behind is removed by ``remove_stale``.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -21,12 +22,21 @@ from typing import BinaryIO, Final
 import outcome
 import trio
 
-from aeon.media.errors import FileTooLarge, UploadLocked
+from aeon.media.errors import FileTooLarge, StoreRefused, UploadLocked
 from aeon.media.store import refusing_when_full, sync_directory
 
 PIECE_BYTES: Final = 192 * 1024
 """How much is gathered for one trip to a worker thread."""
 WRITE_BACK_BYTES: Final = 4 * 1024 * 1024
+_WRONG_PLACE: Final = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOENT,
+}
+"""A share that is away for a while fails otherwise, and may be back later."""
 _SUFFIX: Final = ".incoming"
 
 _PARTIAL_SUFFIX: Final = ".partial"
@@ -141,6 +151,18 @@ class StagingArea:
         self.directory = directory
         self._threads = trio.CapacityLimiter(threads)
 
+    async def check(self) -> None:
+        """Look whether files can be put there.
+
+        Raises:
+            StoreRefused: not by this account, or not in such a place.
+        """
+        try:
+            await trio.to_thread.run_sync(_make_usable, self.directory, limiter=self._threads)
+        except OSError as error:
+            if error.errno in _WRONG_PLACE:
+                raise StoreRefused(f"UPLOAD_DIR: can not keep files there: {error}") from error
+
     @asynccontextmanager
     async def receive(self, max_bytes: int) -> AsyncIterator[Incoming]:
         """Open a new file; what was not moved away is removed at the end.
@@ -223,6 +245,12 @@ class StagingArea:
         return await trio.to_thread.run_sync(
             _remove_stale, self.directory, time.time() - max_age_seconds, limiter=self._threads
         )
+
+
+def _make_usable(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
 
 
 def _create(path: Path) -> BinaryIO:
