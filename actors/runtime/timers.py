@@ -27,6 +27,15 @@ class Timer:
         self.fire = fire
         self.is_live = True
 
+    def forget(self) -> None:
+        """Let go of the actor and the message: the queue may hold a dead timer for long."""
+        self.is_live = False
+        self.message, self.fire = None, _nobody
+
+
+def _nobody(_: Timer) -> None:
+    """Who hears of a timer that was cancelled."""
+
 
 class TimerQueue:
     """Timers by due time. Pure.
@@ -50,7 +59,7 @@ class TimerQueue:
         """Let it never fire. Idempotent."""
         if not timer.is_live:
             return
-        timer.is_live = False
+        timer.forget()
         self._dead += 1
         if self._dead > 64 and self._dead * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if entry[2].is_live]

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +41,8 @@ COPIED = (
 FAULTS = Path(__file__).with_suffix(".toml")
 UNIT, PROPERTIES = "tests/unit/actors/runtime", "tests/properties/actors"
 LEAST_PATIENCE_SECONDS = 15.0
+PATIENCE = 4.0
+"""How many times as long as a sound run takes is a run that hangs, in time and in CPU time."""
 NO_TESTS = 5
 """Pytest's exit status."""
 
@@ -54,6 +59,18 @@ class Fault:
     """The test that has to notice (a pytest -k expression); None: any."""
     survives: str | None = None
     """Why nobody can notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a run: most that hang turn in circles, the others wait."""
+
+    seconds: float
+    cpu_seconds: int
+
+    def limit_child(self) -> None:
+        """Runs in the child, before the tests."""
+        resource.setrlimit(resource.RLIMIT_CPU, (self.cpu_seconds, self.cpu_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +94,7 @@ def copy_project(to: Path) -> None:
 
 
 def first_failure(
-    project: Path, arguments: list[str], examples: int, patience_seconds: float
+    project: Path, arguments: list[str], examples: int, patience: Patience
 ) -> str | None:
     """Run tests until one fails; its name, or None."""
     environment = os.environ | {"AEON_RUNTIME_EXAMPLES": str(examples), "PYTHONPATH": str(project)}
@@ -89,13 +106,16 @@ def first_failure(
             env=environment,
             capture_output=True,
             text=True,
-            timeout=patience_seconds,
+            timeout=patience.seconds,
+            preexec_fn=patience.limit_child,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return "(hangs)"
     if done.returncode == 0:
         return None
+    if done.returncode < 0:
+        return f"(hangs, {signal.Signals(-done.returncode).name})"
     assert done.returncode != NO_TESTS, f"no test is called {arguments}"
     summary = ("FAILED tests", "ERROR tests")
     failed = [line for line in done.stdout.splitlines() if line.startswith(summary)]
@@ -110,17 +130,21 @@ def seed(project: Path, fault: Fault) -> None:
     path.write_text(text.replace(fault.old, fault.new))
 
 
-def sound_run(examples: int) -> float:
-    """How many seconds all tests take where no fault is; they have to pass there."""
-    began = time.monotonic()
+def patience_with(examples: int, jobs: int) -> Patience:
+    """What follows from a run of all tests where no fault is; they have to pass there."""
+    began, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
         copy_project(Path(directory))
-        failed = first_failure(Path(directory), [UNIT, PROPERTIES], examples, 600)
+        arguments = [UNIT, PROPERTIES]
+        failed = first_failure(Path(directory), arguments, examples, Patience(600.0, 600))
     assert failed is None, f"{failed} fails without any fault"
-    return time.monotonic() - began
+    took, now = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    seconds = max(LEAST_PATIENCE_SECONDS, PATIENCE * jobs * took)
+    return Patience(seconds, ceil(max(LEAST_PATIENCE_SECONDS, PATIENCE * cpu)))
 
 
-def judge(fault: Fault, examples: int, patience_seconds: float) -> Verdict:
+def judge(fault: Fault, examples: int, patience: Patience) -> Verdict:
     """See who notices the fault; tests that take longer than the patience do, too."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
@@ -130,10 +154,10 @@ def judge(fault: Fault, examples: int, patience_seconds: float) -> Verdict:
         killer = None
         if fault.test is not None:
             arguments = [UNIT, "-k", fault.test]
-            killer = first_failure(project, arguments, examples, patience_seconds)
+            killer = first_failure(project, arguments, examples, patience)
         else:
             for folder in (UNIT, PROPERTIES):
-                killer = killer or first_failure(project, [folder], examples, patience_seconds)
+                killer = killer or first_failure(project, [folder], examples, patience)
     return Verdict(fault, killer, time.monotonic() - began)
 
 
@@ -150,12 +174,11 @@ def main() -> int:
         for fault in (Fault(**entry) for entry in entries)
         if not options.words or any(word in fault.name for word in options.words)
     ]
-    # Four times as long as all tests take here and now: longer is a test that hangs.
-    patience_seconds = max(LEAST_PATIENCE_SECONDS, 4 * options.jobs * sound_run(options.examples))
-    sys.stdout.write(f"a test run hangs when it takes longer than {patience_seconds:.0f} s\n")
+    patience = patience_with(options.examples, options.jobs)
+    sys.stdout.write(f"hangs: after {patience.seconds:.0f} s, {patience.cpu_seconds} s of CPU\n")
     survivors = unexplained = 0
     with ThreadPoolExecutor(options.jobs) as pool:
-        for verdict in pool.map(lambda it: judge(it, options.examples, patience_seconds), chosen):
+        for verdict in pool.map(lambda it: judge(it, options.examples, patience), chosen):
             fault = verdict.fault
             outcome = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
             if verdict.killer is None:

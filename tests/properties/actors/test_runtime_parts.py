@@ -63,6 +63,12 @@ class MailboxMachine(RuleBasedStateMachine):
         taken, self.signals = self.signals, []
         assert self.mailbox.take_signals() == taken
 
+    @rule(data=st.data())
+    def withdraw(self, data: Any) -> None:
+        gone = data.draw(st.sampled_from([0, *self.signals]))  # 0: was never there
+        self.mailbox.withdraw(gone)
+        self.signals = [signal for signal in self.signals if signal != gone]
+
     @rule()
     def compact(self) -> None:
         self.mailbox.compact()

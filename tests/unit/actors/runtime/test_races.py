@@ -28,6 +28,7 @@ from actors.runtime import (
     StopReason,
     Terminated,
 )
+from actors.runtime.cell import Cell
 from actors.runtime.testkit import ActorTestKit, run_virtual
 from tests.unit.actors.runtime.test_invariants_supervision import Part, parts
 
@@ -315,6 +316,32 @@ async def test_a_healed_crash_is_let_go(autojump_clock: MockClock) -> None:
         with pytest.raises(ActorStopped) as stopped:
             await ref.ask("too late")
         assert stopped.value.__cause__ is None
+
+
+async def test_a_cancelled_timer_keeps_nothing_of_its_actor(autojump_clock: MockClock) -> None:
+    """Fault: until the hour is over, the queue of timers keeps the message and the mailbox."""
+
+    class Note:
+        pass
+
+    class Waiting(Plain):
+        async def on_start(self) -> None:
+            note = Note()
+            notes.append(weakref.ref(note))
+            self.context.timer("t", 3600, note)
+
+    notes: list[weakref.ref[Note]] = []
+    system = ActorSystem()
+    system.register("a", Waiting)
+    async with system:
+        system.ref("a", 1).tell("x")
+        await wait_all_tasks_blocked()
+        system.ref("a", 1).stop()
+        await wait_all_tasks_blocked()
+        gc.collect()
+        assert notes[0]() is None
+        cells = [found for found in gc.get_objects() if isinstance(found, Cell)]
+        assert not [cell for cell in cells if cell.kind.environment is system._environment]
 
 
 async def test_who_gave_up_inspecting_leaves_nothing_behind(autojump_clock: MockClock) -> None:
