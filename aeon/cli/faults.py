@@ -51,7 +51,8 @@ def teach(command: str = "aeon") -> Iterator[None]:
     for text in dict.fromkeys(found.text for found in told if found):
         colour = "red" if sys.stderr.isatty() else None
         typer.secho(f"{command}: {text}", err=True, fg=colour)
-    raise typer.Exit(max(found.status for found in told if found))
+    # Also where there is no command line around it, as in a worker.
+    sys.exit(max(found.status for found in told if found))
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

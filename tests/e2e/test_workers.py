@@ -210,8 +210,17 @@ async def _check_that_none_outlives_a_killed_supervisor(workers: Workers) -> Non
             await trio.sleep(0.02)
 
 
-def test_several_workers_need_redis(database_url: str, tmp_path: Path) -> None:
-    environment = serving_environment(database_url, tmp_path, WEB_CONCURRENCY="2", REDIS_URL="")
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"WEB_CONCURRENCY": "2", "REDIS_URL": ""}, "REDIS_URL"),
+        ({"WORKERS": "1", "UPLOAD_DIR": "/dev/null/uploads"}, "UPLOAD_DIR"),
+    ],
+)
+def test_what_a_supervisor_or_its_worker_refuses_is_a_sentence(
+    database_url: str, tmp_path: Path, wrong: dict[str, str], named: str
+) -> None:
+    environment = serving_environment(database_url, tmp_path, **wrong)
     done = subprocess.run(
         [sys.executable, "-m", "aeon", "serve"],
         env=environment,
@@ -222,5 +231,5 @@ def test_several_workers_need_redis(database_url: str, tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 2
-    assert "REDIS_URL" in done.stderr
+    assert named in done.stderr
     assert "Traceback" not in done.stderr
