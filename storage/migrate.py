@@ -94,12 +94,29 @@ async def require_head(database: Database) -> None:
             " Bring it up to date with: aeon db upgrade"
         )
     else:
-        text = (
-            f"The database's schema ({found}) is unknown to this version, which needs {expected}:"
-            " a newer Aeon has upgraded it. Install that version, or run"
-            f" 'aeon db downgrade {expected}' with it first."
-        )
+        raise _newer(found)
     raise SchemaMismatch(text, found=found, expected=expected)
+
+
+async def require_known(database: Database) -> None:
+    """Pass if this version can take the schema up or down.
+
+    Raises:
+        SchemaMismatch: only a newer version can.
+    """
+    found = await current_revision(database)
+    if found is not None and found not in revisions():
+        raise _newer(found)
+
+
+def _newer(found: str) -> SchemaMismatch:
+    expected = head_revision()
+    text = (
+        f"The database's schema ({found}) is unknown to this version, which needs {expected}:"
+        " a newer Aeon has upgraded it. Install that version, or run"
+        f" 'aeon db downgrade {expected}' with it first."
+    )
+    return SchemaMismatch(text, found=found, expected=expected)
 
 
 def _scripts() -> ScriptDirectory:

@@ -113,19 +113,18 @@ def test_a_newer_schema_is_refused_with_the_command_to_run(
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
 
-    refused = aeon(
-        "serve",
-        "--port",
-        "0",
-        cwd=tmp_path,
-        DATABASE_URL=database_url,
-        TELEGRAM_BOT_TOKEN="4242424242:AAFakeFakeFakeFakeFakeFakeFakeFakeFake",
-        SECRET_KEY="s" * 48,
-    )
+    settings = {
+        "DATABASE_URL": database_url,
+        "TELEGRAM_BOT_TOKEN": "4242424242:AAFakeFakeFakeFakeFakeFakeFakeFakeFake",
+        "SECRET_KEY": "s" * 48,
+    }
 
-    assert refused.returncode == 2
-    assert f"aeon db downgrade {head_revision()}" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    for command in (["serve", "--port", "0"], ["db", "upgrade"]):
+        refused = aeon(*command, cwd=tmp_path, **settings)
+
+        assert refused.returncode == 2
+        assert f"aeon db downgrade {head_revision()}" in refused.stderr
+        assert "Traceback" not in refused.stderr
 
 
 def test_an_address_in_use_is_said_so(tmp_path: Path, database_url: str) -> None:
