@@ -51,6 +51,10 @@ class FrameTransport(Protocol):
         """Wait until everything queued so far has left for the socket, or it is closed."""
         ...
 
+    def drop_pending(self) -> None:
+        """Take back what was queued and has not begun to leave."""
+        ...
+
     async def close(self, code: int, reason: str = "") -> None:
         """Send a close frame behind what is queued, within a deadline, and hang up."""
         ...

@@ -234,6 +234,9 @@ class _Nowhere:
     async def wait_drained(self) -> None:
         await trio.lowlevel.checkpoint()
 
+    def drop_pending(self) -> None:
+        pass
+
     async def close(self, code: int, reason: str = "") -> None:
         await trio.lowlevel.checkpoint()
 

@@ -7,8 +7,9 @@ Rules of this file:
 - ``write`` never waits. Where the socket can be written directly and nothing is pending, it is
   one ``send``; else, and for the rest of a partial one, the bytes wait, and a task that lives
   only while something waits empties them in joined writes.
-- Bytes once taken are never taken back or half dropped: a waiter that is cancelled leaves them
-  in order. Bounds are the caller's business; ``pending_bytes`` and ``pending_frames`` tell.
+- Bytes once taken are never half dropped: a waiter that is cancelled leaves them in order, and
+  ``drop_waiting`` takes back whole writes. Bounds are the caller's business; ``pending_bytes``
+  and ``pending_frames`` tell.
 - A peer that takes nothing for ``stall_seconds`` breaks the output; one that takes a little
   within each such time never does.
 """
@@ -68,6 +69,7 @@ class Output:
         "_changed",
         "_chunks",
         "_direct_writes",
+        "_first_has_begun",
         "_flushing",
         "_joined_writes",
         "_on_broken",
@@ -109,6 +111,8 @@ class Output:
         self._send_now = send_now
         self._splits = splits
         self._chunks: deque[tuple[Chunk, int]] | None = None
+        # Part of the first chunk has left already.
+        self._first_has_begun = False
         self._flushing = False
         self._broken = False
         self._changed: trio.Event | None = None
@@ -148,6 +152,7 @@ class Output:
                 self._direct_writes += 1
                 return
             data = data[sent:]
+            self._first_has_begun = sent > 0
         if self._chunks is None:
             self._chunks = deque()
         self._chunks.append((data, frames))
@@ -169,6 +174,15 @@ class Output:
             if self._changed is None:
                 self._changed = trio.Event()
             await self._changed.wait()
+
+    def drop_waiting(self) -> None:
+        """Take back what waits and has not begun to leave; what has begun goes out whole."""
+        chunks = self._chunks
+        while chunks and len(chunks) > self._first_has_begun:
+            data, frames = chunks.pop()
+            self.pending_bytes -= len(data)
+            self.pending_frames -= frames
+        self._tell_waiters()
 
     def break_off(self) -> None:
         """Drop what is pending and write nothing more; idempotent."""
@@ -224,9 +238,11 @@ class Output:
         size = frames = 0
         while chunks and (not taken or size + len(chunks[0][0]) <= MAX_JOINED_BYTES):
             data, count = chunks.popleft()
+            self._first_has_begun = False
             if self._splits and len(data) > MAX_JOINED_BYTES:
                 view = memoryview(data)
                 chunks.appendleft((view[MAX_JOINED_BYTES:], count))
+                self._first_has_begun = True
                 return [view[:MAX_JOINED_BYTES]], MAX_JOINED_BYTES, 0
             taken.append(data)
             size += len(data)

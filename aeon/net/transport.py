@@ -102,6 +102,10 @@ class Transport(ABC):
         else:
             await self._output.wait_below(0)
 
+    def drop_pending(self) -> None:
+        """Take back messages that have not begun to leave: what follows gets there sooner."""
+        self._output.drop_waiting()
+
     def close_nowait(self, code: int, reason: str = "") -> None:
         """Queue a close frame behind what is pending and hang up within the deadline."""
         if not self.is_closing:

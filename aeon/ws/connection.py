@@ -102,6 +102,9 @@ class Connection:
         if self._closing is not None:
             if self._closing.code is CloseCode.RESTART:
                 say_when_to_return(self._transport)
+            elif self._closing.code is CloseCode.TOO_SLOW:
+                # It will resume. Behind all that waits it would hardly get to see why.
+                self._transport.drop_pending()
             await self._transport.close(self._closing.code, self._closing.reason)
 
     async def _lift_first_hold(self) -> None:

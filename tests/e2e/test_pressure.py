@@ -97,6 +97,28 @@ async def test_a_replay_leaves_room_for_what_comes_live_in_other_chats(
     assert {(named, 2), (unnamed, 2)} < set(events[:-1]), "not behind the replay"
 
 
+async def test_a_slow_reader_gets_to_see_why_it_is_closed(
+    server: Server, services: Services
+) -> None:
+    """What waits is dropped: at its pace the code would come after the deadline of the close."""
+    seqs: list[int] = []
+    async with server.person(ANNA) as anna, server.person(BORIS):
+        chat_id = await anna.create_group(BORIS)
+        async with connected(server.port, receive_buffer_bytes=65536) as client:
+            await client.handshake(f"/ws?init_data={quote(init_data(BORIS), safe='')}")
+            await client.text()
+            while services.fanout.is_connected(UserId(BORIS)):
+                await anna.send(chat_id, LONG_TEXT)
+            opcode, payload = await client.frame()
+            while opcode == 1:
+                await trio.sleep(0.1)
+                seqs.append(orjson.loads(payload)["seq"])
+                opcode, payload = await client.frame()
+
+    assert (opcode, payload[2:]) == (8, b"too_slow")
+    assert seqs == list(range(2, len(seqs) + 2))
+
+
 async def test_one_window_too_many_replaces_the_oldest(server: Server, services: Services) -> None:
     async with trio.open_nursery() as nursery:
         oldest_closed: list[int] = []

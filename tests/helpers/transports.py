@@ -41,6 +41,9 @@ class RecordingTransport:
     async def wait_drained(self) -> None:
         return
 
+    def drop_pending(self) -> None:
+        return
+
     async def close(self, code: int, reason: str = "") -> None:
         self.closed = (code, reason)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import trio
 import trio.testing
@@ -181,6 +183,43 @@ async def test_write_after_the_nursery_closed_breaks_the_output() -> None:
     assert wire.broken == 1
 
 
+@pytest.mark.parametrize("is_flushing", [False, True])
+async def test_what_waits_can_be_taken_back_but_not_what_has_begun(
+    nursery: trio.Nursery, is_flushing: bool
+) -> None:
+    wire = Wire(room=2)
+    output = make(wire, nursery)
+    output.write(b"abc", 1)
+    if is_flushing:
+        await trio.testing.wait_all_tasks_blocked()
+    output.write(b"def", 1)
+    output.write(b"ghi", 1)
+
+    output.drop_waiting()
+    assert (output.pending_bytes, output.pending_frames) == (1, 1)
+    output.write(b"end", 1)
+    wire.widen(100)
+    await output.wait_below(0)
+
+    assert wire.taken == b"abcend"
+    assert (output.pending_bytes, output.pending_frames) == (0, 0)
+
+
+async def test_the_rest_of_a_large_write_is_not_taken_back(nursery: trio.Nursery) -> None:
+    wire = Wire(room=1)
+    output = make(wire, nursery, direct=False)
+    large = b"x" * (MAX_JOINED_BYTES * 3)
+    output.write(large, 1)
+    await trio.testing.wait_all_tasks_blocked()
+    output.write(b"dropped", 1)
+
+    output.drop_waiting()
+    wire.widen(len(large))
+    await output.wait_below(0)
+
+    assert wire.taken == large
+
+
 STEPS = st.lists(
     st.one_of(
         st.binary(min_size=1, max_size=30).map(lambda data: ("write", data)),
@@ -188,6 +227,41 @@ STEPS = st.lists(
         st.just(("turn", None)),
     )
 )
+STEPS_AND_DROPS = st.lists(st.one_of(STEPS, st.just([("drop", None)]))).map(
+    lambda parts: [step for part in parts for step in part]
+)
+
+
+@given(steps=STEPS_AND_DROPS, direct=st.booleans())
+def test_whole_writes_leave_in_order_whatever_is_taken_back(
+    steps: list[tuple[str, object]], direct: bool
+) -> None:
+    async def run() -> None:
+        wire = Wire()
+        writes = 0
+        async with trio.open_nursery() as nursery:
+            output = make(wire, nursery, direct=direct)
+            for kind, value in steps:
+                if isinstance(value, bytes):
+                    writes += 1
+                    padding = MAX_JOINED_BYTES if len(value) > 20 else len(value)
+                    output.write(b"<%d%s>" % (writes, b"." * padding), 1)
+                elif isinstance(value, int):
+                    wire.widen(value * (MAX_JOINED_BYTES // 20 if value > 20 else 1))
+                elif kind == "drop":
+                    output.drop_waiting()
+                else:
+                    await trio.testing.wait_all_tasks_blocked()
+            output.write(b"<%d>" % (writes + 1), 1)
+            wire.widen(10**7)
+            await output.wait_below(0)
+        assert re.fullmatch(rb"(<\d+\.*>)+", wire.taken)
+        numbers = [int(number) for number in re.findall(rb"<(\d+)", wire.taken)]
+        assert numbers == sorted(set(numbers))
+        assert numbers[-1] == writes + 1
+        assert (output.pending_bytes, output.pending_frames) == (0, 0)
+
+    trio.run(run)
 
 
 @given(steps=STEPS, direct=st.booleans())
