@@ -6,35 +6,20 @@ test holds the two together.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from aeon.forwarded import TrustedProxies
-from storage.ids import MAX_ID
+from aeon import setting_kinds as kinds
+from aeon.setting_kinds import MIN_SECRET_KEY_CHARACTERS
 
-MIN_SECRET_KEY_CHARACTERS: Final = 32
 SECRET_KEY_FILE: Final = "secret_key"
 MAX_WORKERS: Final = 256
-MIN_WATCHDOG_SECONDS: Final = 2.0
-"""Well above what a batch, a collection of garbage or a busy machine hold an event loop up."""
-
-_BOT_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{30,100}")
-_WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_ORIGIN = re.compile(r"https?://[^/\s?#]+")
-_BIND = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
-_PLACEHOLDER = re.compile(
-    r"your|change|placeholder|example|replace|dummy|secret[-_ ]?key|\.\.\.|<.*>|^(x+|test|todo)$",
-    re.IGNORECASE,
-)
-_UserIdNumber = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 
 class SettingsError(Exception):
@@ -58,31 +43,31 @@ class Settings(BaseSettings):
     """More detail in logs; it never loosens a check."""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    public_url: str | None = None
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    public_url: kinds.PublicUrl | None = None
+    trusted_proxies: kinds.Proxies = ()
     """Addresses whose X-Forwarded headers are believed."""
     workers: int | None = Field(default=None, ge=1, le=MAX_WORKERS)
     """Node processes under the supervisor; None: one process without it."""
     shutdown_seconds: float = Field(default=25.0, ge=1.0, le=3600.0)
     """From the stop signal until what has not ended by itself is cut off."""
-    watchdog_seconds: float = Field(default=30.0, ge=0.0, le=3600.0)
+    watchdog_seconds: kinds.WatchdogSeconds = Field(default=30.0, ge=0.0, le=3600.0)
     """A worker whose event loop stood still for that long is replaced; 0: never."""
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = (
+    cors_origins: kinds.Origins = (
         "http://localhost:5173",
         "http://127.0.0.1:5173",
         "http://localhost:3000",
         "http://127.0.0.1:3000",
     )
 
-    database_url: SecretStr | None = None
-    redis_url: SecretStr | None = None
+    database_url: kinds.DatabaseUrl | None = None
+    redis_url: kinds.RedisUrl | None = None
     redis_prefix: str = Field(default="aeon", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """What all keys and channels in Redis begin with."""
     data_dir: Path = Path("data")
     upload_dir: Path = Path("data/uploads")
     s3_bucket: str | None = None
     """Uploaded files are kept there instead of in UPLOAD_DIR."""
-    s3_url: str | None = None
+    s3_url: kinds.S3Url | None = None
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     s3_region: str = "us-east-1"
@@ -90,24 +75,24 @@ class Settings(BaseSettings):
     media_user_quota: int = Field(default=5 * 1024**3, ge=1)
     media_inline_pdf: bool = False
 
-    telegram_bot_token: SecretStr | None = None
-    telegram_bot_id: _UserIdNumber | None = None
-    telegram_ed25519: Literal["off", "production", "test"] = "off"
-    telegram_webhook_secret: SecretStr | None = None
+    telegram_bot_token: kinds.BotToken | None = None
+    telegram_bot_id: kinds.UserIdNumber | None = None
+    telegram_ed25519: Annotated[Literal["off", "production", "test"], kinds.ANY_CASE] = "off"
+    telegram_webhook_secret: kinds.WebhookSecret | None = None
     init_data_max_age_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
 
-    secret_key: SecretStr | None = None
+    secret_key: kinds.SecretKey | None = None
     algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     access_token_expire_minutes: int = Field(default=60, ge=1, le=30 * 24 * 60)
 
-    admin_telegram_ids: Annotated[frozenset[_UserIdNumber], NoDecode] = frozenset()
-    admin_token: SecretStr | None = Field(default=None, min_length=16)
+    admin_telegram_ids: kinds.UserIds = frozenset()
+    admin_token: kinds.AdminToken | None = Field(default=None, min_length=16)
     audit_retention_days: int = Field(default=90, ge=1, le=36_500)
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
-    metrics_bind: str | None = None
+    metrics_bind: kinds.HostAndPort | None = None
 
-    rate_limits: Literal["on", "off"] = "on"
-    websocket_compression: Literal["on", "off"] = "off"
+    rate_limits: kinds.OnOrOff = "on"
+    websocket_compression: kinds.OnOrOff = "off"
     """Accept compressed frames from clients that offer them."""
     max_body_bytes: int = Field(default=256 * 1024, ge=64 * 1024, le=2**30)
     max_chat_members: int = Field(default=1_000, ge=2, le=200_000)
@@ -117,8 +102,8 @@ class Settings(BaseSettings):
     event_retention_days: int = Field(default=30, ge=1)
     actor_idle_seconds: float = Field(default=300.0, gt=0)
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: kinds.LogLevel = "INFO"
+    log_format: Annotated[Literal["auto", "console", "json"], kinds.ANY_CASE] = "auto"
 
     @property
     def embedded_dir(self) -> Path:
@@ -142,142 +127,6 @@ class Settings(BaseSettings):
             return None
         host, _, port = self.metrics_bind.rpartition(":")
         return host.strip("[]"), int(port)
-
-    @field_validator("cors_origins", mode="before")
-    @classmethod
-    def _split_origins(cls, value: object) -> object:
-        return _split_list(value)
-
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _split_proxies(cls, value: object) -> object:
-        return _split_list(value)
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            TrustedProxies.parse(proxies)
-        except ValueError:
-            raise ValueError(
-                'each entry is an address or a network, like "127.0.0.1" or "10.0.0.0/8"; or "*"'
-            ) from None
-        return proxies
-
-    @field_validator("admin_telegram_ids", mode="before")
-    @classmethod
-    def _split_ids(cls, value: object) -> object:
-        return _split_list(value)
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
-
-    @field_validator(
-        "log_format", "rate_limits", "websocket_compression", "telegram_ed25519", mode="before"
-    )
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        bare = tuple(origin.rstrip("/") for origin in origins)
-        for origin in bare:
-            if origin != "*" and not _ORIGIN.fullmatch(origin):
-                raise ValueError(
-                    'each entry is a scheme and host, like "https://app.example.org", or "*"'
-                )
-        return bare
-
-    @field_validator("public_url")
-    @classmethod
-    def _check_public_url(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
-            raise ValueError('give the address clients use, like "https://chat.example.org"')
-        return url.rstrip("/")
-
-    @field_validator("s3_url")
-    @classmethod
-    def _check_s3_url(cls, url: str | None) -> str | None:
-        if url is not None and not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
-            raise ValueError('give scheme and host, like "https://s3.example.org"')
-        return None if url is None else url.rstrip("/")
-
-    @field_validator("watchdog_seconds")
-    @classmethod
-    def _check_watchdog(cls, seconds: float) -> float:
-        if 0 < seconds < MIN_WATCHDOG_SECONDS:
-            raise ValueError(f"give {MIN_WATCHDOG_SECONDS:g} seconds or more, or 0 for never")
-        return seconds
-
-    @field_validator("metrics_bind")
-    @classmethod
-    def _check_metrics_bind(cls, bind: str | None) -> str | None:
-        if bind is not None:
-            found = _BIND.fullmatch(bind)
-            if found is None or int(found[1]) > 65_535:
-                raise ValueError('give a host and a port, like "127.0.0.1:9100" or "[::1]:9100"')
-        return bind
-
-    @field_validator("database_url")
-    @classmethod
-    def _check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not re.match(r"postgres(ql)?(\+\w+)?://", url.get_secret_value()):
-            raise ValueError("give a PostgreSQL address: postgresql://user:password@host/name")
-        return url
-
-    @field_validator("redis_url")
-    @classmethod
-    def _check_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None:
-            # Imported where it is used: a node without Redis does not pay for it.
-            from storage.redis_link import RedisAddress
-
-            RedisAddress.parse(url.get_secret_value())
-        return url
-
-    @field_validator("telegram_bot_token")
-    @classmethod
-    def _check_bot_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and not _BOT_TOKEN.fullmatch(token.get_secret_value()):
-            raise ValueError(
-                "this is no bot token; @BotFather gives one like 1234567890:AA..., of a number,"
-                " a colon and 35 characters. Leave it empty to start without log-in"
-            )
-        return token
-
-    @field_validator("telegram_webhook_secret")
-    @classmethod
-    def _check_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and not _WEBHOOK_SECRET.fullmatch(secret.get_secret_value()):
-            raise ValueError("Telegram takes 1 to 256 of the characters A-Z a-z 0-9 _ -")
-        return secret
-
-    @field_validator("admin_token")
-    @classmethod
-    def _check_admin_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and not re.fullmatch(r"[!-~]+", token.get_secret_value()):
-            raise ValueError("takes printable ASCII characters without spaces")
-        return token
-
-    @field_validator("secret_key")
-    @classmethod
-    def _check_secret_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is None:
-            return None
-        text = key.get_secret_value()
-        if len(text) < MIN_SECRET_KEY_CHARACTERS or _PLACEHOLDER.search(text):
-            raise ValueError(
-                f"needs {MIN_SECRET_KEY_CHARACTERS} or more random characters, not a placeholder;"
-                " make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-            )
-        return key
 
 
 def load_settings(
@@ -382,23 +231,6 @@ def _read_secret_key(path: Path) -> str:
     if len(key) < MIN_SECRET_KEY_CHARACTERS or not key.isascii():
         raise SettingsError(f"{path} is damaged; remove it to have a new key made") from None
     return key.decode("ascii")
-
-
-def _split_list(value: object) -> object:
-    """Accept a JSON list or a comma list."""
-    if isinstance(value, int):
-        return [value]
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if text.startswith("["):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError:
-            raise ValueError(
-                'give a comma list, or a JSON list like ["https://a.example"]'
-            ) from None
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _explain(error: ValidationError) -> str:
