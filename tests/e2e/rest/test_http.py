@@ -112,9 +112,9 @@ async def test_request_ids_go_in_and_out(server: Server) -> None:
         (b'{"chat_id":9007199254740992,"text":"x"}', "invalid_field", ["chat_id"]),
         (b'{"chat_id":7,"text":"x","colour":"red"}', "invalid_field", ["colour"]),
         (b'{"chat_id":7,"text":"a\\u0000b"}', "invalid_field", ["text"]),
-        (b'{"chat_id":7,"text":"  "}', "invalid_field", [""]),
-        (b'{"chat_id":7}', "invalid_field", [""]),
-        (b'{"chat_id":7,"message_type":"photo"}', "invalid_field", [""]),
+        (b'{"chat_id":7,"text":"  "}', "invalid_field", ["text"]),
+        (b'{"chat_id":7}', "invalid_field", ["text"]),
+        (b'{"chat_id":7,"message_type":"photo"}', "invalid_field", ["media_id"]),
         (b'{"chat_id":7,"message_type":"spell","text":"x"}', "invalid_field", ["message_type"]),
         (b'{"chat_id":7,"text":"x","client_msg_id":""}', "invalid_field", ["client_msg_id"]),
         (
