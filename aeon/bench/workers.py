@@ -1,8 +1,9 @@
 """Workers: what two processes deliver, against one, on the same machine in the same run.
 
 A few people talk in groups in which everybody is, so that the work is handing out, not writing:
-the database is far from its limit, and what is left of the processors is shown. One worker and
-two are measured in turn, several times; figures are ratios of medians. There are two:
+the database is far from its limit, and what is left of the processors is shown. Writing costs two
+workers more than one, because each hears of everything: in smaller groups they gain less. One
+worker and two are measured in turn, several times; figures are ratios of medians. There are two:
 
 - by the clock: what arrived in a second; the one that is wanted. Two workers, the database and the
   clients share the machine's processors, so on two of them it falls short of what two workers can
@@ -187,7 +188,9 @@ def show(results: Sequence[WorkersResult], console: Console) -> None:
 
 
 def command(
-    members: Annotated[int, typer.Option(help="People in each chat, all connected.", min=10)] = 600,
+    members: Annotated[
+        int, typer.Option(help="People in each chat, all connected.", min=10)
+    ] = 1_000,
     seconds: Annotated[float, typer.Option(help="How long each measurement takes.", min=1)] = 6.0,
     rounds: Annotated[int, typer.Option(help="How often each is measured.", min=1)] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
