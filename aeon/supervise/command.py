@@ -64,7 +64,8 @@ def supervise(settings: Settings, announce: Callable[[str], None]) -> int:
         def on_state(state: State) -> None:
             nonlocal has_announced
             if state == "ready":
-                notifier.ready(f"{plan.workers} workers listen on {address}")
+                who = "1 worker listens" if plan.workers == 1 else f"{plan.workers} workers listen"
+                notifier.ready(f"{who} on {address}")
                 if not has_announced:
                     announce(address)
                 has_announced = True
