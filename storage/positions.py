@@ -110,8 +110,8 @@ def _entry(
         log.type == literal_column(str(EVENT_CODES[ChatCreated])),
         *bounds,
     )
-    looked_up = (query.correlate_except(events).scalar_subquery() for query in (added, created))
-    return lateral(select(func.greatest(*looked_up).label("seq"))).alias("entry")
+    newest = (query.correlate_except(events).scalar_subquery() for query in (added, created))
+    return lateral(select(func.greatest(*newest).label("seq"))).alias("entry")
 
 
 def _select_joined() -> Query:
