@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ PEOPLE = (1, 2, 3, 4)
 CHATS = (10, 11)
 STEPS = 40
 QUIET_SECONDS = 30.0
+WANTED = Counter(events=100, frames=400, heard=40, caught_up=1, failed=1)
 
 
 @dataclass
@@ -239,11 +241,25 @@ def test_every_session_sees_what_is_its_own_once_and_in_order(
 
 
 def test_the_life_above_meets_what_it_is_about() -> None:
-    """A life in which nothing happens would pass any check."""
-    lives = [run_virtual(partial(live_and_settle, seed)) for seed in range(4)]
-    clusters = [node.cluster.statistics() for life in lives for node in life.nodes]
-    assert sum(len(life.log.appender.events) for life in lives) > 100
-    assert sum(len(watch.device.frames) for life in lives for watch in life.watches) > 400
-    assert sum(cluster.relay.heard for cluster in clusters) > 40
-    assert sum(cluster.sweep.caught_up for cluster in clusters) > 0
-    assert sum(cluster.sweep.failed for cluster in clusters) > 0
+    """A life in which nothing happens would pass any check.
+
+    Which tasks run first is chance, also with a seed. The rarest of what is wanted, a sweep that
+    fails, is in two lives of five: sixty without it are one try in 10^13.
+    """
+    met: Counter[str] = Counter()
+    for seed in range(60):
+        met += what_was_met(run_virtual(partial(live_and_settle, seed)))
+        if met >= WANTED:
+            return
+    raise AssertionError(f"met {met} of {WANTED}")
+
+
+def what_was_met(life: Life) -> Counter[str]:
+    clusters = [node.cluster.statistics() for node in life.nodes]
+    return Counter(
+        events=len(life.log.appender.events),
+        frames=sum(len(watch.device.frames) for watch in life.watches),
+        heard=sum(cluster.relay.heard for cluster in clusters),
+        caught_up=sum(cluster.sweep.caught_up for cluster in clusters),
+        failed=sum(cluster.sweep.failed for cluster in clusters),
+    )
