@@ -89,7 +89,6 @@ class Resume:
         sent_before = {chat_id: session.newest_sent(chat_id) for chat_id in cursors}
         mine = await self._standings()
         named = [chat_id for chat_id in cursors if chat_id in mine]
-        session.release_all(_HOLDER)
         for chat_id in named:
             session.hold(chat_id, _HOLDER)
         # From here on every named chat is held by the replay, and the others go live.
@@ -98,10 +97,12 @@ class Resume:
         report.resync.extend(sorted(mine.keys() - cursors.keys()))
         missed = [one for one in named if not self._is_up_to_date(one, cursors[one], mine, report)]
         for chat_id in missed:
-            await self._replay(chat_id, cursors[chat_id], report)
-            # No checkpoint since the replay's last look at latest_seen.
-            session.release(chat_id, _HOLDER)
+            if await self._replay(chat_id, cursors[chat_id], report):
+                # No checkpoint since the replay's last look at latest_seen.
+                session.release(chat_id, _HOLDER)
         await self._note_returns(report)
+        # What is to be loaded afresh goes on only when the client is told so, now.
+        session.release_all(_HOLDER)
         return report
 
     async def _standings(self) -> Mapping[ChatId, chats.Standing]:
@@ -146,7 +147,8 @@ class Resume:
         report.chats[chat_id] = ResumedChat(reached, 0, standing.read_seq)
         return True
 
-    async def _replay(self, chat_id: ChatId, cursor: int, report: ResumeReport) -> None:
+    async def _replay(self, chat_id: ChatId, cursor: int, report: ResumeReport) -> bool:
+        """Send what was missed; False: the client has to load the chat before it goes on."""
         session = self._session
         limit = self._services.settings.resume_max_events
         replayed = 0
@@ -159,17 +161,17 @@ class Resume:
             if page is None:
                 await self._say_farewell(chat_id, reached)
                 report.left[chat_id] = session.newest_sent(chat_id)
-                return
+                return True
             too_long = replayed == 0 and page.last_seq - reached > limit
             if page.too_far or too_long or cursor > page.last_seq:
                 # What it loads afresh begins with this, at the least.
                 session.go_on_after(chat_id, page.last_seq)
                 report.resync.append(chat_id)
-                return
+                return False
             new = [event for event in page.events if not session.was_sent(chat_id, event.seq)]
             for frames in _slices(_frames(new, self._services.media.links.public)):
                 if not session.replay(frames):
-                    return
+                    return False
                 replayed += len(frames)
                 report.replayed_events += len(frames)
                 await session.wait_drained()
@@ -178,7 +180,8 @@ class Resume:
             if not page.has_more and session.latest_seen(chat_id) <= reached:
                 session.go_on_after(chat_id, reached)
                 report.chats[chat_id] = ResumedChat(reached, replayed, page.read_seq)
-                return
+                return True
+        return False
 
     async def _say_farewell(self, chat_id: ChatId, after: int) -> None:
         """Removed while the replay ran: send up to the removal, and nothing behind it."""

@@ -8,6 +8,7 @@ import pytest
 from aeon.config import Settings
 from storage import chats, event_log
 from storage.errors import Unavailable
+from storage.ids import ChatId
 from tests.helpers.clients import Server
 
 ANNA, BORIS = 1001, 1002
@@ -105,6 +106,36 @@ class TestSmallLimit:
 
         assert (too_far["resync"], too_far["chats"]) == ([chat_id], {})
         assert near["chats"] == {str(chat_id): {"seq": 5, "replayed": 3, "read_seq": 1}}
+
+    async def test_it_stays_silent_when_the_client_could_not_be_told(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else the client would count what went live in it, and never load what it missed."""
+        read = event_log.read_events_for
+
+        async def away(conn: Any, chat_id: ChatId, *args: Any) -> Any:
+            if chat_id == other:
+                raise Unavailable("away")
+            return await read(conn, chat_id, *args)
+
+        async with server.person(ANNA) as anna:
+            far, other = [await anna.create_group(title=title) for title in "AB"]
+            await anna.send(other, "missed")
+            for number in range(4):
+                await anna.send(far, f"{number}")
+            async with server.connected(ANNA, query="&resume=1") as socket:
+                cursors = {str(far): 1, str(other): 1}
+                monkeypatch.setattr(event_log, "read_events_for", away)
+                failed = await socket.command("resume", cursors=cursors)
+                monkeypatch.setattr(event_log, "read_events_for", read)
+                await anna.send(far, "in a hole")
+                await socket.command("ping")
+                silent = list(socket.events)
+                told = await socket.command("resume", cursors=cursors)
+                await anna.send(far, "live")
+                await socket.event("new_message", chat_id=far, seq=7)
+
+        assert (failed["code"], silent, told["resync"]) == ("unavailable", [], [far])
 
 
 async def test_a_paused_chat_is_silent_until_it_is_joined_and_resumed(server: Server) -> None:
