@@ -96,10 +96,10 @@ class Settings(BaseSettings):
     """Accept compressed frames from clients that offer them."""
     max_body_bytes: int = Field(default=256 * 1024, ge=64 * 1024, le=2**30)
     max_chat_members: int = Field(default=1_000, ge=2, le=200_000)
-    edit_window_hours: float = Field(default=48.0, ge=0.0)
+    edit_window_hours: float = Field(default=48.0, ge=0.0, le=876_000.0)
     """0: no limit."""
     resume_max_events: int = Field(default=10_000, ge=0)
-    event_retention_days: int = Field(default=30, ge=1)
+    event_retention_days: int = Field(default=30, ge=1, le=36_500)
     actor_idle_seconds: float = Field(default=300.0, gt=0)
 
     log_level: kinds.LogLevel = "INFO"

@@ -88,6 +88,8 @@ def test_the_environment_wins_over_the_file_and_arguments_over_both(
     [
         ("PORT", "70000"),
         ("WATCHDOG_SECONDS", "0.5"),
+        ("EVENT_RETENTION_DAYS", "36501"),
+        ("EDIT_WINDOW_HOURS", "inf"),
         ("TELEGRAM_BOT_TOKEN", "your_bot_token_here"),
         ("TELEGRAM_BOT_TOKEN", "123456:short"),
         ("SECRET_KEY", "short"),
