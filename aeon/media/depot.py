@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -87,6 +88,7 @@ class Depot:
         self._previews = Previews(database, store, staging)
         self._examiners = trio.CapacityLimiter(2)
         self._uploads: Counter[UserId] = Counter()
+        self._turns: WeakValueDictionary[UserId, trio.Lock] = WeakValueDictionary()
         self._taken: Counter[str] = Counter()
         self._taken_bytes = self._quota_refusals = self._busy_refusals = 0
 
@@ -134,8 +136,20 @@ class Depot:
         async with self.database.connection() as conn:
             await self.check_quota_in(conn, user_id, size_bytes)
 
+    @asynccontextmanager
+    async def adding(self, user_id: UserId) -> AsyncIterator[Connection]:
+        """Give a transaction beside which nobody else adds to a person's files.
+
+        One person's take turns on this node before they take a connection: an album of files
+        would else hold all of the pool, each waiting for the row of the same person.
+        """
+        turn = self._turns.setdefault(user_id, trio.Lock())
+        async with turn, self.database.transaction("adding") as conn:
+            await media_rows.lock_uploader(conn, user_id)
+            yield conn
+
     async def check_quota_in(self, conn: Connection, user_id: UserId, size_bytes: int) -> None:
-        """Check it in a transaction that locked the uploader: then it holds until COMMIT."""
+        """Check it in ``adding``: then it holds until COMMIT."""
         stored = await media_rows.stored_bytes(conn, user_id)
         if stored + size_bytes > self.limits.user_quota_bytes:
             self._quota_refusals += 1
@@ -157,8 +171,7 @@ class Depot:
             partial(examine, staged.path, is_voice=is_voice), limiter=self._examiners
         )
         record = _record(user_id, staged, found, filename)
-        async with self.database.transaction("insert_media") as conn:
-            await media_rows.lock_uploader(conn, user_id)
+        async with self.adding(user_id) as conn:
             await self.check_quota_in(conn, user_id, staged.size_bytes)
             thumbnail_key = await media_rows.insert_media(conn, record, staged.sha256)
         try:

@@ -59,9 +59,8 @@ async def create_upload(
         raise FileTooLarge(depot.limits.max_file_bytes)
     if size_bytes < 1:
         raise InvalidUpload("The file is empty.", field="Upload-Length")
-    async with services.database.transaction("create_upload") as conn:
+    async with depot.adding(principal.user_id) as conn:
         # Announced bytes count: many uploads at once may not promise more than there is.
-        await media.lock_uploader(conn, principal.user_id)
         announced = await uploads.announced_bytes(conn, principal.user_id)
         await depot.check_quota_in(conn, principal.user_id, announced + size_bytes)
         upload = await uploads.insert_upload(

@@ -2,17 +2,21 @@
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
 from aeon.config import Settings
+from aeon.media import depot as depot_module
 from aeon.media import previews
 from aeon.media.depot import Depot, open_depot
 from aeon.media.errors import MediaNotFound, StoreUnavailable
-from storage.database import Database
+from storage import media as media_rows
+from storage.database import Connection, Database
 from storage.ids import UserId
 from storage.records import MediaRecord
 from tests.helpers.files import picture
@@ -70,6 +74,42 @@ async def test_uploading_what_is_just_being_collected(depot: Depot) -> None:
         await depot.janitor.collect(record.id)
 
     assert await depot.store.keys() == []
+
+
+async def test_an_album_holds_one_connection(
+    depot: Depot, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of one person that are ready at once: the rest of the pool is for everybody else."""
+    size = database.statistics().size
+    ready = 0
+    make_record, lock = depot_module._record, media_rows.lock_uploader
+    has_come, may_go = trio.Event(), trio.Event()
+
+    def noted(*args: Any) -> MediaRecord:
+        nonlocal ready
+        ready += 1
+        if ready == size:
+            has_come.set()
+        return make_record(*args)
+
+    async def locked(conn: Connection, user_id: UserId) -> None:
+        await may_go.wait()
+        await lock(conn, user_id)
+
+    monkeypatch.setattr(depot_module, "_record", noted)
+    monkeypatch.setattr(media_rows, "lock_uploader", locked)
+    async with AsyncExitStack() as stack:
+        for _ in range(size):  # So that none has to connect later.
+            await stack.enter_async_context(database.connection())
+    async with trio.open_nursery() as nursery:
+        for number in range(size):
+            nursery.start_soon(take_in, depot, b"%d" % number)
+        await has_come.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        held = database.statistics().in_use
+        may_go.set()
+    assert held == 1
+    assert len(await depot.store.keys()) == size
 
 
 async def test_strays_are_removed_and_the_rest_stays(depot: Depot, tmp_path: Path) -> None:
