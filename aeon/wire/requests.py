@@ -270,6 +270,8 @@ class ResumeCommand(Input):
     """The last ``seq`` seen of each chat."""
 
     cursors: Annotated[dict[QueryId, SeqNumber], Field(max_length=10_000), FailFast()]
+    has_more: Flag = False
+    """Further cursors follow in another resume."""
 
 
 class PingCommand(Input):

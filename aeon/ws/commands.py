@@ -123,7 +123,7 @@ async def _position(context: Context, chat_id: ChatId) -> Seq:
 
 async def _resume(context: Context, command: requests.ResumeCommand) -> Fields:
     cursors = {ChatId(chat_id): Seq(seq) for chat_id, seq in command.cursors.items()}
-    report = await context.resume.run(cursors)
+    report = await context.resume.run(cursors, has_more=command.has_more)
     context.services.counts.resumed(
         replayed=len(report.chats),
         events=report.replayed_events,

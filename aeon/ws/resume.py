@@ -5,6 +5,9 @@ is noted); the replay reads the log until nothing newer was noted, and lifts the
 same step in which it saw that. So there is one source at a time and no buffer that could grow.
 The pace is the reader's: the next slice goes out when the last one has left, so that there is
 always room for what comes live in other chats.
+
+Cursors that fit in no single frame come in parts: what no part has named yet is held like what is
+being replayed, so that each chat is one ordered stream whichever part names it.
 """
 
 from __future__ import annotations
@@ -60,6 +63,8 @@ class Resume:
         self._session = session
         self._is_running = False
         self._is_overdue = False
+        self._brought: set[ChatId] = set()
+        """Chats that earlier parts of a resume in parts have dealt with."""
 
     def wait_no_longer(self) -> None:
         """Let everything go live: a promised resume did not come, unless it is under way."""
@@ -67,34 +72,58 @@ class Resume:
         if not self._is_running:
             self._session.hold_all = False
 
-    async def run(self, cursors: Mapping[ChatId, Seq]) -> ResumeReport:
+    async def run(self, cursors: Mapping[ChatId, Seq], *, has_more: bool = False) -> ResumeReport:
         """Replay after each cursor, then let every chat go on live.
 
         When the database fails, chats that were not brought up to date stay held: what goes on
         live would have a hole. The next run takes them up, or lets them go.
 
+        Args:
+            cursors: the newest seq the client has of each chat.
+            has_more: further cursors follow in another run. Chats that no part has named yet
+                stay held until one does, or until the last part is there.
+
         Cancellation: the connection is ending; nothing needs to be undone.
         """
         self._is_running = True
         try:
-            return await self._run(cursors)
+            return await self._run(cursors, has_more)
         finally:
             self._is_running = False
             if self._is_overdue:
                 self._session.hold_all = False
 
-    async def _run(self, cursors: Mapping[ChatId, Seq]) -> ResumeReport:
+    async def _run(self, cursors: Mapping[ChatId, Seq], has_more: bool) -> ResumeReport:
         report = ResumeReport()
+        try:
+            await self._bring(cursors, has_more, report)
+        except BaseException:
+            if has_more or self._brought:
+                # These go on live. Of chats to load afresh the client was not told.
+                self._brought.update(report.chats)
+            raise
+        if has_more:
+            self._brought.update(report.chats, report.resync)
+        else:
+            self._brought.clear()
+        return report
+
+    async def _bring(
+        self, cursors: Mapping[ChatId, Seq], has_more: bool, report: ResumeReport
+    ) -> None:
         session = self._session
         sent_before = {chat_id: session.newest_sent(chat_id) for chat_id in cursors}
         mine = await self._standings()
         named = [chat_id for chat_id in cursors if chat_id in mine]
-        for chat_id in named:
+        self._brought.difference_update(named)
+        not_named = mine.keys() - cursors.keys() - self._brought
+        if not has_more:
+            report.resync.extend(sorted(not_named))
+        for chat_id in (*named, *not_named) if has_more else named:
             session.hold(chat_id, _HOLDER)
-        # From here on every named chat is held by the replay, and the others go live.
+        # From here on every chat that waits for its replay is held, and the others go live.
         session.hold_all = False
         report.left.update((one, sent) for one, sent in sent_before.items() if one not in mine)
-        report.resync.extend(sorted(mine.keys() - cursors.keys()))
         missed = [one for one in named if not self._is_up_to_date(one, cursors[one], mine, report)]
         for chat_id in missed:
             if await self._replay(chat_id, cursors[chat_id], report):
@@ -102,8 +131,11 @@ class Resume:
                 session.release(chat_id, _HOLDER)
         await self._note_returns(report)
         # What is to be loaded afresh goes on only when the client is told so, now.
-        session.release_all(_HOLDER)
-        return report
+        if has_more:
+            for chat_id in report.resync:
+                session.release(chat_id, _HOLDER)
+        else:
+            session.release_all(_HOLDER)
 
     async def _standings(self) -> Mapping[ChatId, chats.Standing]:
         """Where the person stands in each of their chats, no earlier than what was held back."""
