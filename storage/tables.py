@@ -200,7 +200,8 @@ media = Table(
     Column("has_thumbnail", Boolean, nullable=False, server_default=text("false")),
     Column("waveform", JSONB),
 )
-Index("ix_media_uploader_id", media.c.uploader_id)
+# With the sizes: what a person has stored is summed up, twice for each file that they upload.
+Index("ix_media_stored_bytes", media.c.uploader_id, postgresql_include=["size_bytes"])
 Index("ix_media_object_key", media.c.object_key)
 Index("ix_media_thumbnail_key", media.c.thumbnail_key)
 

@@ -217,6 +217,29 @@ async def test_cost_does_not_grow_with_what_is_around(database_url: str, is_anal
     assert not grown
 
 
+async def test_what_a_person_has_stored_is_summed_up_from_an_index(database_url: str) -> None:
+    """Their files lie among everybody's: a page each, twice for every upload, is too much."""
+    files, people = 2_000, 8
+    async with explained(database_url) as (database, plans):
+        await _run(database, _FIRST_ROWS)
+        await _run(
+            database,
+            # Of rows whose commit is not on disk yet VACUUM does not say that everybody sees them.
+            f"""
+            SET LOCAL synchronous_commit = on;
+            INSERT INTO media (id, uploader_id, message_type, media_type, size_bytes)
+            SELECT number || ' of ' || person, person, 'document', 'application/pdf', 10
+            FROM generate_series(1, {files}) AS number, generate_series(2, {people}) AS person
+            ORDER BY number
+            """,
+        )
+        async with database.connection() as conn:
+            await conn.execute("VACUUM (ANALYZE) media")
+            plans.forget()
+            assert await media.stored_bytes(conn, PEER) == files * 10
+    assert plans.blocks < files / 40
+
+
 async def _run(database: Database, script: str) -> None:
     async with database.transaction("_run") as conn:
         for statement in script.split(";\n"):
