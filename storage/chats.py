@@ -144,17 +144,6 @@ async def get_chat(conn: Connection, chat_id: ChatId, viewer_id: UserId) -> Chat
     )
 
 
-_select_role: Final = Query(
-    select(_viewer.c.role).where(_viewer.c.chat_id == _chat_id, _viewer.c.user_id == _user_id)
-)
-
-
-async def get_role(conn: Connection, chat_id: ChatId, user_id: UserId) -> Role | None:
-    """Read someone's role in a chat; None when they are not in it."""
-    row = await conn.fetch_one(_select_role, {"chat_id": chat_id, "user_id": user_id})
-    return None if row is None else Role(row[0])
-
-
 _select_position: Final = Query(
     select(chats.c.last_seq)
     .select_from(_viewer.join(chats, chats.c.id == _viewer.c.chat_id))

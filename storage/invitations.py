@@ -32,7 +32,7 @@ from storage.database import Connection
 from storage.ids import ChatId, UserId
 from storage.mapping import looked_up
 from storage.query import Query
-from storage.records import Role
+from storage.records import ChatType, Role
 from storage.tables import chats, invitations, members
 
 
@@ -42,7 +42,7 @@ class InviteResult(StrEnum):
     INVITED = "invited"
     ALREADY_INVITED = "already_invited"
     NOT_ALLOWED = "not_allowed"
-    """The inviter is not owner or admin of an active chat of that id."""
+    """The inviter is not owner or admin of an active chat of that id, or it is a pair's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,11 @@ def _insert() -> Query:
             members.c.user_id == _actor_id,
             or_(*(members.c.role == literal_column(f"'{role}'") for role in _INVITERS)),
             chats.c.is_active,
+            # A private chat of two takes nobody, whoever they turn out to be.
+            or_(
+                chats.c.type != literal_column(f"'{ChatType.PRIVATE}'"),
+                chats.c.members_count == literal_column("1"),
+            ),
         )
         .cte("allowed")
     )

@@ -10,9 +10,10 @@ from aeon.services import Services
 from aeon.usecases.asking import ask_chat
 from storage import chats, invitations, users
 from storage.commands import AddMember, ChangeRole, RemoveMember
+from storage.database import Connection
 from storage.ids import ChatId, UserId
 from storage.invitations import InviteResult
-from storage.records import Role
+from storage.records import ChatType, Role
 
 
 class Invited(StrEnum):
@@ -38,8 +39,7 @@ async def invite_by_username(
         if user is None:
             result = await invitations.invite(conn, chat_id, username, principal.user_id)
             if result is InviteResult.NOT_ALLOWED:
-                role = await chats.get_role(conn, chat_id, principal.user_id)
-                raise EdgeError("not_a_member" if role is None else "not_allowed")
+                raise EdgeError(await _why_not(conn, principal, chat_id))
             if result is InviteResult.ALREADY_INVITED:
                 raise EdgeError("already_invited")
             return Invited.INVITED
@@ -61,6 +61,17 @@ async def change_role(
     """Promote or demote somebody; ``Role.OWNER`` hands the chat over to them."""
     command = ChangeRole(chat_id=chat_id, actor_id=principal.user_id, user_id=user_id, role=role)
     await ask_chat(services, command)
+
+
+async def _why_not(conn: Connection, principal: Principal, chat_id: ChatId) -> str:
+    """Say why the chat takes nobody from this person, as ``add_member`` would."""
+    view = await chats.get_chat(conn, chat_id, principal.user_id)
+    if view is None:
+        return "not_a_member"
+    if not view.chat.is_active:
+        return "chat_deleted"
+    is_pair = view.chat.type is ChatType.PRIVATE and view.chat.members_count > 1
+    return "private_chat_full" if is_pair else "not_allowed"
 
 
 async def _add(services: Services, principal: Principal, chat_id: ChatId, user_id: UserId) -> None:

@@ -114,6 +114,32 @@ async def test_an_invitation_is_redeemed_at_the_first_log_in(server: Server) -> 
     assert (checked["accepted"], checked["message"]) == (0, "No new invitations")
 
 
+async def test_who_is_unknown_is_refused_like_who_is_known(server: Server) -> None:
+    """Fault: an invitation that nobody can ever take up is answered with `invited`."""
+    async with (
+        server.person(ANNA) as anna,
+        server.person(BORIS, "Boris"),
+        server.person(CLARA, "Clara", username="clara_c"),
+    ):
+        pair = await anna.post("/api/v1/chats/", {"chat_type": "private", "member_ids": [BORIS]})
+        deleted = await anna.create_group()
+        await anna.delete(f"/api/v1/chats/{deleted}")
+        answers = {
+            chat_id: [
+                await anna.request(
+                    "POST", f"/api/v1/chats/{chat_id}/invite-by-username", json={"username": name}
+                )
+                for name in ("clara_c", "not_here_yet")
+            ]
+            for chat_id in (pair["id"], deleted)
+        }
+
+    for known, unknown in answers.values():
+        assert (unknown.status_code, unknown.json()) == (known.status_code, known.json())
+    assert answers[pair["id"]][1].json()["code"] == "private_chat_full"
+    assert answers[deleted][1].json()["code"] == "chat_deleted"
+
+
 async def test_a_log_in_waits_for_few_of_many_invitations(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

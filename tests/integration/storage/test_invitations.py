@@ -75,6 +75,12 @@ async def test_only_owner_and_admins_of_an_active_chat_invite(talk: Talk):
     assert await pending(talk, "newbie") == []
 
 
+async def test_nobody_is_promised_a_place_in_a_chat_of_a_pair(talk: Talk):
+    chat_id = await talk.pair(A, B)
+    assert await invite(talk, chat_id, "newbie") is InviteResult.NOT_ALLOWED
+    assert await pending(talk, "newbie") == []
+
+
 async def test_redeeming_adds_and_forgets(talk: Talk):
     chat_ids = [await talk.group(A, title=str(number)) for number in range(3)]
     for chat_id in chat_ids:
