@@ -5,22 +5,25 @@ Nothing here writes: chats change through the writer alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     FromClause,
     ScalarSelect,
     and_,
+    any_,
     bindparam,
     exists,
     func,
     lateral,
     literal,
     literal_column,
+    or_,
     select,
     true,
 )
@@ -296,14 +299,19 @@ async def load_chat_state(conn: Connection, chat_id: ChatId) -> ChatSnapshot | N
 _select_standings: Final = Query(
     select(_viewer.c.chat_id, chats.c.last_seq, _viewer.c.read_seq)
     .join(chats, chats.c.id == _viewer.c.chat_id)
-    .where(_viewer.c.user_id == _user_id, chats.c.is_active)
+    .where(
+        _viewer.c.user_id == _user_id,
+        or_(chats.c.is_active, chats.c.id == any_(bindparam("named", type_=ARRAY(BigInteger)))),
+    )
     .order_by(_viewer.c.chat_id)
 )
 
 
-async def standings_of(conn: Connection, user_id: UserId) -> dict[ChatId, Standing]:
-    """Say how each active chat of a person stands, by id."""
-    rows = await conn.fetch_all(_select_standings, {"user_id": user_id})
+async def standings_of(
+    conn: Connection, user_id: UserId, named: Collection[ChatId] = ()
+) -> dict[ChatId, Standing]:
+    """Say how each active chat of a person stands, and deleted ones if they are named."""
+    rows = await conn.fetch_all(_select_standings, {"user_id": user_id, "named": list(named)})
     return {row[0]: Standing(row[1], row[2]) for row in rows}
 
 

@@ -113,7 +113,7 @@ class Resume:
     ) -> None:
         session = self._session
         sent_before = {chat_id: session.newest_sent(chat_id) for chat_id in cursors}
-        mine = await self._standings()
+        mine = await self._standings(cursors)
         named = [chat_id for chat_id in cursors if chat_id in mine]
         self._brought.difference_update(named)
         not_named = mine.keys() - cursors.keys() - self._brought
@@ -129,7 +129,7 @@ class Resume:
             if await self._replay(chat_id, cursors[chat_id], report):
                 # No checkpoint since the replay's last look at latest_seen.
                 session.release(chat_id, _HOLDER)
-        await self._note_returns(report)
+        await self._note_returns(cursors, report)
         # What is to be loaded afresh goes on only when the client is told so, now.
         if has_more:
             for chat_id in report.resync:
@@ -137,25 +137,28 @@ class Resume:
         else:
             session.release_all(_HOLDER)
 
-    async def _standings(self) -> Mapping[ChatId, chats.Standing]:
-        """Where the person stands in each of their chats, no earlier than what was held back."""
+    async def _standings(self, named: Mapping[ChatId, Seq]) -> Mapping[ChatId, chats.Standing]:
+        """Where the person stands in each of their chats, no earlier than what was held back.
+
+        A deleted chat is theirs as long as they name it: they have not heard its end yet.
+        """
         noted: frozenset[ChatId] = frozenset()
         while True:
             async with self._services.database.connection() as conn:
-                mine = await chats.standings_of(conn, self._session.user_id)
+                mine = await chats.standings_of(conn, self._session.user_id, named)
             # Joined while we looked: nothing of it went out, so it has to be named.
             unknown = self._session.chats_noted() - mine.keys()
             if unknown <= noted:
                 return mine
             noted = unknown
 
-    async def _note_returns(self, report: ResumeReport) -> None:
+    async def _note_returns(self, named: Mapping[ChatId, Seq], report: ResumeReport) -> None:
         """Who left a chat and was added again meanwhile has to load it."""
         newest_sent = self._session.newest_sent
         heard = [one for one, sent in report.left.items() if newest_sent(one) > sent]
         if not heard:
             return  # Nothing since then, not even that they were removed.
-        mine = await self._standings()
+        mine = await self._standings(named)
         for chat_id in mine.keys() & heard:
             del report.left[chat_id]
             report.resync.append(chat_id)

@@ -79,6 +79,24 @@ async def test_chats_left_and_chats_not_named(server: Server) -> None:
     assert ack["chats"] == {}
 
 
+async def test_a_chat_that_was_deleted_meanwhile_is_replayed_to_its_end(server: Server) -> None:
+    """Fault: who was away is told that they left the chat, and never that it was deleted."""
+    async with server.person(ANNA) as anna, server.person(BORIS, "Boris"):
+        chat_id = await anna.create_group(BORIS)
+        await anna.send(chat_id, "Goodbye")
+        await anna.delete(f"/api/v1/chats/{chat_id}")
+        async with server.connected(BORIS, "Boris", query="&resume=1") as socket:
+            away = await socket.command("resume", cursors={str(chat_id): 1})
+            again = await socket.command("resume", cursors={str(chat_id): 3})
+            unnamed = await socket.command("resume", cursors={})
+
+    assert [event["type"] for event in socket.events] == ["new_message", "chat_deleted"]
+    assert away["chats"][str(chat_id)] == {"seq": 3, "replayed": 2, "read_seq": 1}
+    assert again["chats"][str(chat_id)]["replayed"] == 0
+    assert away["left"] == again["left"] == unnamed["left"] == []
+    assert away["resync"] == unnamed["resync"] == []
+
+
 async def test_a_cursor_ahead_of_the_log_asks_for_a_resync(server: Server) -> None:
     async with server.person(ANNA) as anna:
         chat_id = await anna.create_group()

@@ -66,6 +66,8 @@ async def test_deleted_chats_leave_the_list_but_can_be_opened(talk: Talk):
     assert await list_of(talk, A) == []
     async with talk.database.connection() as conn:
         assert await chats.standings_of(conn, A) == {}
+        assert list(await chats.standings_of(conn, A, [chat_id])) == [chat_id]
+        assert await chats.standings_of(conn, STRANGER, [chat_id]) == {}
         view = await chats.get_chat(conn, chat_id, B)
         assert await chats.get_chat(conn, chat_id, STRANGER) is None
     assert view is not None

@@ -47,7 +47,7 @@ def make() -> tuple[Resume, Session, RecordingTransport]:
 
 
 def looking(patch: pytest.MonkeyPatch, look: Callable[[], Awaitable[Any]]) -> None:
-    async def standings_of(_conn: object, _user_id: UserId) -> Any:
+    async def standings_of(_conn: object, _user_id: UserId, _named: object) -> Any:
         return await look()
 
     patch.setattr(chats, "standings_of", standings_of)
