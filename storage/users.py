@@ -50,8 +50,9 @@ class LoginProfile:
 
     id: UserId
     first_name: str = ""
-    """Empty or None in this and the next three: Telegram sent nothing, what is known stays."""
+    """Everybody has one: empty tells nothing, and what is known stays."""
     last_name: str | None = None
+    """None in this and the next two: they have none, or gave it up."""
     username: str | None = None
     profile_photo_url: str | None = None
     language_code: str | None = None
@@ -136,11 +137,11 @@ def _save_login() -> Query:
     new = saved.excluded
     merged = {
         "first_name": func.coalesce(func.nullif(new.first_name, ""), users.c.first_name),
-        "last_name": func.coalesce(new.last_name, users.c.last_name),
-        "username": func.coalesce(new.username, users.c.username),
+        "last_name": new.last_name,
+        "username": new.username,
         "language_code": new.language_code,
         "is_premium": new.is_premium,
-        "profile_photo_url": func.coalesce(new.profile_photo_url, users.c.profile_photo_url),
+        "profile_photo_url": new.profile_photo_url,
         "is_admin": or_(users.c.is_admin, new.is_admin),
     }
     return Query(
@@ -205,11 +206,11 @@ def _login_params(profile: LoginProfile, is_admin: bool) -> dict[str, object]:
 def _is_same(user: UserRecord, params: Mapping[str, object]) -> bool:
     return (
         user.first_name == (params["first_name"] or user.first_name)
-        and user.last_name == (params["last_name"] or user.last_name)
-        and user.username == (params["username"] or user.username)
+        and user.last_name == params["last_name"]
+        and user.username == params["username"]
         and user.language_code == params["language_code"]
         and user.is_premium == params["is_premium"]
-        and user.profile_photo_url == (params["profile_photo_url"] or user.profile_photo_url)
+        and user.profile_photo_url == params["profile_photo_url"]
         and (user.is_admin or not params["is_admin"])
     )
 

@@ -152,12 +152,14 @@ class Server:
         assert address.hostname is not None
         assert address.port is not None
         self.host, self.port = address.hostname, address.port
+        self._usernames: dict[int, str | None] = {}
 
     @asynccontextmanager
     async def person(
         self, user_id: int, first_name: str = "Anna", *, username: str | None = None
     ) -> AsyncIterator[Rest]:
         """Log a person in, so that others can name them, and give their client."""
+        self._usernames[user_id] = username
         raw = init_data(user_id, first_name, username=username)
         async with httpx.AsyncClient(base_url=self.url, timeout=DEADLINE_SECONDS) as http:
             rest = Rest(http, raw, user_id)
@@ -186,7 +188,9 @@ class Server:
         self, user_id: int, first_name: str = "Anna", *, query: str = ""
     ) -> AsyncIterator[Socket]:
         """Connect as a person and wait for the greeting."""
-        raw = quote(init_data(user_id, first_name), safe="")
+        # Telegram names it wherever they come from.
+        username = self._usernames.get(user_id)
+        raw = quote(init_data(user_id, first_name, username=username), safe="")
         async with self.socket(f"?init_data={raw}{query}") as socket:
             await socket.event("connection_established")
             yield socket

@@ -48,17 +48,28 @@ async def test_first_login_creates_and_second_writes_nothing(database: Database)
     assert xid_after == xid_before, "the login took a transaction id, so it wrote"
 
 
-async def test_values_telegram_does_not_send_stay(database: Database):
+async def test_what_a_person_gave_up_is_forgotten(database: Database):
+    """Fault: who gives up a username is invited by it for ever, in place of who has it now."""
     await login(database, ADA, is_admin=True)
-    bare = LoginProfile(id=ADA.id, first_name="Augusta")
 
-    user = (await login(database, bare)).user
+    user = (await login(database, LoginProfile(id=ADA.id))).user
 
-    assert (user.first_name, user.last_name, user.username) == ("Augusta", "Lovelace", "ada")
-    assert user.profile_photo_url == ADA.profile_photo_url
+    assert (user.last_name, user.username, user.profile_photo_url) == (None, None, None)
+    assert user.first_name == "Ada", "everybody has a first name"
     assert not user.is_premium
     assert user.is_admin
     assert user.updated_at is not None
+    async with database.connection() as conn:
+        assert await users.find_by_username(conn, "ada") is None
+
+
+async def test_a_bare_login_writes_nothing_the_second_time(database: Database):
+    bare = LoginProfile(id=ADA.id)
+    await login(database, ADA)
+    first = await login(database, bare)
+    second = await login(database, bare)
+
+    assert second.user == first.user
 
 
 async def test_language_and_admin_follow(database: Database):
