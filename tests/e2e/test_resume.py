@@ -79,6 +79,20 @@ async def test_chats_left_and_chats_not_named(server: Server) -> None:
     assert ack["chats"] == {}
 
 
+async def test_a_replayed_chat_shows_as_it_is_now(server: Server) -> None:
+    async with server.person(ANNA) as anna, server.person(BORIS, "Boris"):
+        chat_id = await anna.create_group(title="Before")
+        await anna.put(f"/api/v1/chats/{chat_id}", {"title": "After"})
+        await anna.post(f"/api/v1/chats/{chat_id}/members/{BORIS}")
+        async with server.connected(BORIS, "Boris", query="&resume=1") as socket:
+            await socket.command("resume", cursors={str(chat_id): 0})
+
+    created = socket.events[0]
+    assert (created["type"], created["seq"]) == ("chat_created", 1)
+    assert (created["chat"]["title"], created["chat"]["last_seq"]) == ("After", 3)
+    assert [one["id"] for one in created["chat"]["members"]] == [ANNA, BORIS]
+
+
 async def test_a_chat_that_was_deleted_meanwhile_is_replayed_to_its_end(server: Server) -> None:
     """Fault: who was away is told that they left the chat, and never that it was deleted."""
     async with server.person(ANNA) as anna, server.person(BORIS, "Boris"):
