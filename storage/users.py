@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -42,6 +43,8 @@ from storage.tables import users
 _UNIQUE_USERNAME: Final = "uq_users_username_lower"
 _LOGIN_ATTEMPTS: Final = 10
 DEFAULT_LANGUAGE_CODE: Final = "en"
+_ON_ITS_WAY: Final = timedelta(minutes=1)
+"""How long after Telegram said something it may still be news here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,8 @@ class LoginProfile:
     profile_photo_url: str | None = None
     language_code: str | None = None
     is_premium: bool = False
+    told_at: datetime | None = None
+    """When Telegram said so: an open tab goes on telling what was true then. None: now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +179,9 @@ async def upsert_login(
     Raises:
         storage.errors.InvalidData: a text PostgreSQL can not store.
     """
-    params = _login_params(profile, is_admin)
     for attempt in range(_LOGIN_ATTEMPTS):
         current = await get_user(conn, profile.id)
+        params = _login_params(_newest(current, profile), is_admin)
         if current is not None and _is_same(current, params):
             return LoginResult(current, is_new=False)
         try:
@@ -188,6 +193,23 @@ async def upsert_login(
         if row is not None:
             return LoginResult(user_from(row), is_new=bool(row[USER_WIDTH]))
     raise Conflict("logins of one person kept overtaking each other", constraint=_UNIQUE_USERNAME)
+
+
+def _newest(current: UserRecord | None, profile: LoginProfile) -> LoginProfile:
+    """What is known already, if it is newer than what Telegram said."""
+    if current is None or profile.told_at is None:
+        return profile
+    if profile.told_at >= (current.updated_at or current.created_at) - _ON_ITS_WAY:
+        return profile
+    return LoginProfile(
+        id=current.id,
+        first_name=current.first_name,
+        last_name=current.last_name,
+        username=current.username,
+        profile_photo_url=current.profile_photo_url,
+        language_code=current.language_code,
+        is_premium=current.is_premium,
+    )
 
 
 def _login_params(profile: LoginProfile, is_admin: bool) -> dict[str, object]:

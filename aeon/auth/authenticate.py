@@ -13,7 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aeon.auth import tokens
@@ -134,6 +134,7 @@ async def _log_in(services: Services, data: InitData) -> UserRecord:
         profile_photo_url=told.photo_url,
         language_code=told.language_code,
         is_premium=told.is_premium,
+        told_at=datetime.fromtimestamp(data.auth_date, UTC),
     )
     async with services.database.connection() as conn:
         result = await users.upsert_login(

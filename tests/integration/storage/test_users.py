@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import trio
@@ -70,6 +71,25 @@ async def test_a_bare_login_writes_nothing_the_second_time(database: Database):
     second = await login(database, bare)
 
     assert second.user == first.user
+
+
+async def test_a_tab_that_stayed_open_changes_nothing(database: Database):
+    """Fault: an old tab that comes to another node takes back a name that has moved on."""
+    taker = LoginProfile(id=UserId(2), first_name="Bob", username="ada")
+    old_tab = replace(ADA, told_at=datetime.now(UTC) - timedelta(hours=2))
+    await login(database, old_tab)
+    await login(database, taker)
+
+    again = (await login(database, replace(old_tab, last_name="Byron"), is_admin=True)).user
+    opened_anew = (await login(database, replace(ADA, username=None))).user
+
+    assert (again.username, again.last_name) == (None, "Lovelace")
+    assert again.is_admin
+    assert opened_anew.username is None
+    async with database.connection() as conn:
+        held = await users.find_by_username(conn, "ada")
+    assert held is not None
+    assert held.id == taker.id
 
 
 async def test_language_and_admin_follow(database: Database):
