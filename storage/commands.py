@@ -94,7 +94,8 @@ class CreateChat(Command):
     ``chat_id`` comes from ``chats.next_chat_id``. Unknown ids and the actor's own id among
     ``member_ids`` are skipped. ``AlreadyExists`` when it is a private chat of a pair that has
     one, or when the same actor created the same chat (type, title, members) within
-    ``repeat_window`` and nothing but its creation is in its log: a client's retry.
+    ``repeat_window``, as one of their last five, and nothing but its creation is in its log: a
+    client's retry. The Mini App asks three times, and waits a minute for each answer.
     """
 
     type: ChatType
@@ -102,7 +103,7 @@ class CreateChat(Command):
     description: str | None = None
     photo_url: str | None = None
     member_ids: tuple[UserId, ...] = ()
-    repeat_window: timedelta = timedelta(seconds=30)
+    repeat_window: timedelta = timedelta(minutes=4)
 
 
 class _Unset(StrEnum):

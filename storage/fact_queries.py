@@ -146,26 +146,36 @@ PAIRS: Final = Query(
         ),
     )
 )
-RECENT: Final = Query(
-    select(
-        chats.c.created_by,
-        chats.c.id,
-        chats.c.type,
-        chats.c.title,
-        func.array_agg(members.c.user_id),
-        chats.c.created_at,
-    )
-    .join(members, members.c.chat_id == chats.c.id)
+_recent_creators = id_rows("recent_creators")
+_recent = (
+    select(chats.c.created_by, chats.c.id, chats.c.type, chats.c.title, chats.c.created_at)
     .where(
-        chats.c.created_by == any_(id_array("recent_creators")),
+        chats.c.created_by == _recent_creators.c.recent_creators,
         # By index, however many they have made: so not clock_timestamp(), which changes from row
-        # to row, and both ends, for which PostgreSQL expects few rows.
-        chats.c.created_at.between(
-            func.statement_timestamp() - bindparam("window", type_=Interval),
-            literal_column("'infinity'"),
-        ),
+        # to row.
+        chats.c.created_at >= func.statement_timestamp() - bindparam("window", type_=Interval),
         chats.c.last_seq == literal_column("1"),
         chats.c.is_active,
     )
-    .group_by(chats.c.id)
+    # A retry follows its first attempt: who makes chats by the thousand pays for no more.
+    .order_by(chats.c.created_at.desc())
+    .limit(literal_column("5"))
+    .correlate(_recent_creators)
+    .lateral("recent")
+)
+_of_recent = (
+    select(func.array_agg(members.c.user_id).label("user_ids"))
+    .where(members.c.chat_id == _recent.c.id)
+    .correlate(_recent)
+    .lateral("of_recent")
+)
+RECENT: Final = Query(
+    select(
+        _recent.c.created_by,
+        _recent.c.id,
+        _recent.c.type,
+        _recent.c.title,
+        _of_recent.c.user_ids,
+        _recent.c.created_at,
+    ).select_from(_recent_creators.join(_recent, true()).join(_of_recent, true()))
 )

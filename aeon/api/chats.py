@@ -34,7 +34,7 @@ async def _create_chat(call: Call) -> Answer:
     - `private` with one other person: the one chat of the two, returned when it is there already;
       both are owners. `private` alone: notes, which become a group when somebody is added.
     - Unknown ids and your own among `member_ids` are skipped.
-    - Safe to repeat: the same chat created again within 30 seconds is the first one, as long as
+    - Safe to repeat: the same chat created again within four minutes is the first one, as long as
       nothing was said in it.
     """
     wanted = call.body(requests.CreateChatInput)

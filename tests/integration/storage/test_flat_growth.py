@@ -87,7 +87,7 @@ _MORE_ROWS: Final = """
 
     INSERT INTO chats (id, type, created_by, owner_id, last_seq, members_count, created_at,
                        photo_url)
-    SELECT n + 100, 'group', 1, 1, 1, 2, now() - interval '1 hour', 'media:zz' || n
+    SELECT n + 100, 'group', 1, 1, 1, 2, now() - interval '1 second', 'media:zz' || n
     FROM generate_series({first}, {last}) AS n;
     INSERT INTO members (chat_id, user_id, role, joined_at)
     SELECT n + 100, person, CASE person WHEN 1 THEN 'owner' ELSE 'member' END,

@@ -100,9 +100,20 @@ class TestCreating:
 
         assert isinstance(await one(world, create(62, OWNER, MEMBER, title="Trip")), Committed)
 
+    async def test_a_client_waits_a_minute_for_each_of_three_answers(
+        self, world: FakeAppender
+    ) -> None:
+        """Fault: who is cut off waits for a minute, asks again, and gets a second chat."""
+        first = create(61, OWNER, MEMBER, title="Trip")
+        await one(world, first)
+        for number, seconds in ((62, 61), (63, 62 + 60)):
+            world.pass_time(timedelta(seconds=seconds))
+            retry = create(number, OWNER, MEMBER, title="Trip")
+            assert await one(world, retry) == AlreadyExists(first.chat_id)
+
     async def test_later_it_is_no_retry(self, world: FakeAppender) -> None:
         await one(world, create(61, OWNER, MEMBER, title="Trip"))
-        world.pass_time(timedelta(seconds=31))
+        world.pass_time(timedelta(minutes=4, seconds=1))
 
         assert isinstance(await one(world, create(62, OWNER, MEMBER, title="Trip")), Committed)
 
