@@ -80,7 +80,8 @@ class RedisBus:
         self._published = self._received = self._dropped = self._ignored = 0
         self._packets_sent = self._packets_received = self._connects = 0
         self._last_error: str | None = None
-        self._told: str | None = None
+        # Of this connection, or since the last one.
+        self._told: set[str] = set()
 
     @property
     def node_id(self) -> str:
@@ -264,7 +265,8 @@ class RedisBus:
     async def _ask_for_life(self, connection: RedisLink) -> None:
         while True:
             with trio.move_on_after(self._options.answer_seconds) as patience:
-                await connection.create_request(b"PING")
+                # A refusal is an answer: it loads, can not save, is a replica on its own.
+                await self._is_done(connection, b"PING")
             if patience.cancelled_caught:
                 raise BusAway(redis_link.SILENT)
             await trio.sleep(self._options.ping_seconds)
@@ -280,7 +282,7 @@ class RedisBus:
             is_sent = False
             self._is_sending = True
             try:
-                is_sent = await self._publish_packet(connection, packet)
+                is_sent = await self._is_done(connection, b"PUBLISH", self._channel, packet)
             finally:
                 if is_sent:
                     self._packets_sent += 1
@@ -294,9 +296,10 @@ class RedisBus:
         sent, self._has_sent = self._has_sent, trio.Event()
         sent.set()
 
-    async def _publish_packet(self, connection: RedisLink, packet: bytes) -> bool:
+    async def _is_done(self, connection: RedisLink, command: bytes, *arguments: bytes) -> bool:
+        """Ask for something; False: it was refused, which is told, and the connection stands."""
         try:
-            await connection.create_request(b"PUBLISH", self._channel, packet)
+            await connection.create_request(command, *arguments)
         except RedisError as error:
             if not connection.usable:
                 raise
@@ -335,12 +338,12 @@ class RedisBus:
     def _note_connected(self, connection: RedisLink) -> None:
         self._connection = connection
         self._connects += 1
-        self._told = None
+        self._told.clear()
         _log.info("redis_connected", connects=self._connects)
 
     def _note_trouble(self, event: str, code: str) -> None:
         self._last_error = code
-        # The same trouble every two seconds is said once.
-        if self._told != code:
-            self._told = code
+        # The same trouble every second is said once.
+        if code not in self._told:
+            self._told.add(code)
             _log.warning(event, code=code)

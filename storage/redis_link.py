@@ -41,6 +41,10 @@ TLS_FAILED: Final = "redis_tls_failed"
 READ_ONLY: Final = "redis_read_only"
 OUT_OF_MEMORY: Final = "redis_out_of_memory"
 LOADING: Final = "redis_loading"
+NOT_SAVING: Final = "redis_not_saving"
+"""Its last snapshot failed, so it takes no writes."""
+NO_PRIMARY: Final = "redis_no_primary"
+"""A replica that has lost its primary, and says nothing until it is back."""
 PROTECTED: Final = "redis_protected_mode"
 NOT_PERMITTED: Final = "redis_not_permitted"
 TOO_MANY_CLIENTS: Final = "redis_too_many_clients"
@@ -207,6 +211,8 @@ _BY_TEXT: Final = (
     ("running in protected mode", PROTECTED),
     ("max number of clients", TOO_MANY_CLIENTS),
     ("oom command not allowed", OUT_OF_MEMORY),
+    ("misconf ", NOT_SAVING),
+    ("masterdown ", NO_PRIMARY),
     ("without any password configured", WRONG_PASSWORD),
 )
 

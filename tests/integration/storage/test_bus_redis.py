@@ -239,22 +239,38 @@ async def test_nobody_there_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "undo", "code"),
+    ("commands", "undo", "code"),
     [
-        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "redis_read_only"),
-        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "redis_out_of_memory"),
+        (["REPLICAOF 127.0.0.1 1"], "REPLICAOF NO ONE", "redis_read_only"),
+        (["CONFIG SET maxmemory 1"], "CONFIG SET maxmemory 0", "redis_out_of_memory"),
+        # These refuse the liveness check as well.
+        (["ACL SETUSER default -ping"], "ACL SETUSER default +ping", "redis_not_permitted"),
+        (
+            ["CONFIG SET replica-serve-stale-data no", "REPLICAOF 127.0.0.1 1"],
+            "REPLICAOF NO ONE",
+            "redis_no_primary",
+        ),
+        (
+            ["CONFIG SET dir /proc", 'CONFIG SET save "3600 1"', "BGSAVE"],
+            'CONFIG SET save ""',
+            "redis_not_saving",
+        ),
     ],
 )
-async def test_events_pass_a_redis_that_refuses_to_write(
-    server: RedisServer, command: str, undo: str, code: str
+async def test_events_pass_a_redis_that_answers_and_refuses(
+    commands: list[str], undo: str, code: str
 ) -> None:
-    a, b, heard = pair(server)
-    async with running(a, b):
-        assert b"OK" in server.command(*command.split())
-        await until(lambda: a.statistics().last_error == code)
-        await is_heard(a, heard, b"still")
-        assert b"OK" in server.command(*undo.split())
-        await until_nodes(a, b)
+    with running_redis("--enable-protected-configs", "yes") as server:
+        a, b, heard = pair(server)
+        async with running(a, b):
+            for command in commands:
+                assert server.command(*command.split())[:1] == b"+"
+            await until(lambda: a.statistics().last_error == code)
+            await is_heard(a, heard, b"still")
+            assert b"OK" in server.command(*undo.split())
+            await until_nodes(a, b)
+            # A refusal is an answer: nobody hung up because of it.
+            assert [bus.statistics().connects for bus in (a, b)] == [1, 1]
 
 
 @pytest.mark.parametrize("url", ["http://h", "redis://h:99999/0", "redis://h:x/0", "redis://h/db"])
