@@ -61,9 +61,21 @@ class NodeKeys:
             await self._ask(b"SREM", self._key("set", self._node_id, name), *chunk)
 
     async def replace_members(self, name: str, members: Collection[int]) -> None:
-        """Make this node's set anew."""
-        await self._ask(b"DEL", self._key("set", self._node_id, name))
-        await self.add_members(name, members)
+        """Make this node's set anew; whoever reads meanwhile sees all of the old one.
+
+        It stays if anything is refused.
+        """
+        key = self._key("set", self._node_id, name)
+        if not members:
+            await self._ask(b"DEL", key)
+            return
+        self._sets.add(name)
+        draft = self._key("draft", self._node_id, name)
+        await self._ask(b"DEL", draft)
+        for chunk in _chunks(members):
+            await self._ask(b"SADD", draft, *chunk)
+            await self._ask(b"PEXPIRE", draft, self._expiry_ms)
+        await self._ask(b"RENAME", draft, key)
 
     async def members_of(self, node_id: str, name: str) -> frozenset[int]:
         """Read a node's set; empty when it has expired with its node."""

@@ -8,9 +8,10 @@ from functools import partial
 
 import pytest
 import trio
+from coredis.typing import ResponseType
 from structlog.testing import capture_logs
 
-from storage.bus import BusRefused
+from storage.bus import BusAway, BusRefused
 from storage.bus_packet import encode_packet
 from storage.bus_redis import RedisBus, RedisOptions
 from tests.helpers.redis import RedisServer, free_port, running_redis
@@ -271,6 +272,34 @@ async def test_events_pass_a_redis_that_answers_and_refuses(
             await until_nodes(a, b)
             # A refusal is an answer: nobody hung up because of it.
             assert [bus.statistics().connects for bus in (a, b)] == [1, 1]
+
+
+async def test_a_set_that_is_made_anew_is_never_seen_half(server: RedisServer) -> None:
+    people, fewer = range(1, 3_001), range(2, 2_900)
+    seen: list[frozenset[int]] = []
+    a, b, _ = pair(server)
+
+    async def ask_and_look(command: bytes, *arguments: bytes | str | int) -> ResponseType:
+        answer = await a._ask(command, *arguments)
+        seen.append(await b.members_of(a.node_id, "online"))
+        return answer
+
+    async with running(a, b):
+        await a.add_members("online", people)
+        a._keys._ask = ask_and_look
+        await a.replace_members("online", fewer)
+        assert seen[-1] == frozenset(fewer)
+        assert set(seen) == {frozenset(people), frozenset(fewer)}
+
+
+async def test_a_set_that_can_not_be_made_anew_stays(server: RedisServer) -> None:
+    a, b, _ = pair(server)
+    async with running(a, b):
+        await a.add_members("online", [1, 2])
+        assert b"OK" in server.command("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(BusAway):
+            await a.replace_members("online", [2, 3])
+        assert await b.members_of(a.node_id, "online") == {1, 2}
 
 
 @pytest.mark.parametrize("url", ["http://h", "redis://h:99999/0", "redis://h:x/0", "redis://h/db"])
