@@ -102,8 +102,8 @@ class Bus(Protocol):
     def on_connect(self, hook: ConnectHook) -> None:
         """Await ``hook`` after each connect, the first included: what was missed is gone.
 
-        It runs while entries come in, and is cancelled when the connection is lost. ``BusAway``
-        from it ends the connection.
+        It runs while entries come in and beside the other hooks, and is cancelled when the
+        connection is lost. After ``BusAway`` it is awaited again, as long as the connection stands.
         """
         ...
 

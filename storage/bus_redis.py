@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -81,7 +81,7 @@ class RedisBus:
         self._packets_sent = self._packets_received = self._connects = 0
         self._last_error: str | None = None
         # Of this connection, or since the last one.
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
 
     @property
     def node_id(self) -> str:
@@ -240,7 +240,8 @@ class RedisBus:
         nursery.start_soon(self._ask_for_life, connection)
         nursery.start_soon(self._send, connection)
         nursery.start_soon(self._stay_known)
-        nursery.start_soon(self._greet)
+        for hook in self._hooks:
+            nursery.start_soon(self._greet, hook)
 
     async def _hear(self, connection: RedisLink) -> None:
         async with aclosing(connection.push_messages) as messages:
@@ -310,17 +311,24 @@ class RedisBus:
     async def _stay_known(self) -> None:
         """Renew what says that this node lives; a refusal is told, and tried again."""
         while not self._is_leaving:
-            try:
-                await self._keys.renew()
-            except BusAway as error:
-                if self._connection is None:
-                    raise
-                self._note_trouble("redis_refuses", error.code)
+            await self._is_granted(self._keys.renew)
             await trio.sleep(self._options.heartbeat_seconds)
 
-    async def _greet(self) -> None:
-        for hook in self._hooks:
-            await hook()
+    async def _greet(self, hook: ConnectHook) -> None:
+        while True:
+            if await self._is_granted(hook):
+                return
+            await trio.sleep(self._options.heartbeat_seconds)
+
+    async def _is_granted(self, ask: Callable[[], Awaitable[None]]) -> bool:
+        """Do what asks something; False: it could not. A lost connection is others' to notice."""
+        try:
+            await ask()
+        except BusAway as error:
+            if self._connection is not None and self._connection.usable:
+                self._note_trouble("redis_refuses", error.code)
+            return False
+        return True
 
     async def _ask(self, command: bytes, *arguments: bytes | str | int) -> ResponseType:
         connection = self._connection
@@ -344,6 +352,6 @@ class RedisBus:
     def _note_trouble(self, event: str, code: str) -> None:
         self._last_error = code
         # The same trouble every second is said once.
-        if code not in self._told:
-            self._told.add(code)
+        if (event, code) not in self._told:
+            self._told.add((event, code))
             _log.warning(event, code=code)

@@ -129,7 +129,7 @@ class PresenceLink:
                     for changes in self._take_outgoing():
                         await self._write_changes(changes)
             except BusAway:
-                pass  # With the next connection everything is written anew.
+                pass  # With the next connection, or the next check, everything is written anew.
 
     def _take_outgoing(self) -> Iterator[dict[UserId, bool]]:
         outgoing, self._outgoing = list(self._outgoing.items()), {}

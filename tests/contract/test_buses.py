@@ -135,6 +135,35 @@ async def test_hooks_run_when_it_is_connected(make: Callable[[], Bus]) -> None:
     assert seen == [True]
 
 
+async def test_a_hook_that_is_refused_is_awaited_again_and_holds_up_no_other(
+    make: Callable[[], Bus],
+) -> None:
+    a, b = make(), make()
+    box = Inbox(b)
+    called: list[str] = []
+    done = trio.Event()
+
+    async def refused_twice() -> None:
+        called.append("refused")
+        await trio.lowlevel.checkpoint()
+        if called.count("refused") < 3:
+            raise BusAway("redis_out_of_memory")
+        done.set()
+
+    async def other() -> None:
+        called.append("other")
+        await trio.lowlevel.checkpoint()
+
+    a.on_connect(refused_twice)
+    a.on_connect(other)
+    async with running(a, b):
+        await done.wait()
+        assert called.count("other") == 1
+        assert a.publish("t", b"still")
+        await box.wait(1)
+        assert a.statistics().connects == 1
+
+
 async def test_sets_belong_to_a_node(make: Callable[[], Bus]) -> None:
     a, b = make(), make()
     async with running(a, b):

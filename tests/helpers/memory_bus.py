@@ -14,6 +14,7 @@ from storage.bus import BusAway, BusStatistics, ConnectHook, Handler
 from storage.bus_outgoing import Outgoing
 from storage.bus_packet import Entry, decode_packet, encode_packet
 
+HOOK_AGAIN_SECONDS = 0.1
 Spoil = Callable[[list[Entry]], Iterable[Entry]]
 """What becomes of a packet's entries on their way to one receiver."""
 
@@ -124,7 +125,8 @@ class MemoryBus:
                     self._connects += 1
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._send)
-                        nursery.start_soon(self._greet)
+                        for hook in self._hooks:
+                            nursery.start_soon(self._greet, hook)
                         await self._wait_until(is_up=False)
                         nursery.cancel_scope.cancel()
                 self._is_connected = False
@@ -163,9 +165,14 @@ class MemoryBus:
                 self._published += len(entries)
                 self.network.carry(self, entries)
 
-    async def _greet(self) -> None:
-        for hook in self._hooks:
-            await hook()
+    async def _greet(self, hook: ConnectHook) -> None:
+        while True:
+            try:
+                await hook()
+            except BusAway:
+                await trio.sleep(HOOK_AGAIN_SECONDS)
+            else:
+                return
 
     async def _ask(self) -> None:
         await trio.lowlevel.checkpoint()
