@@ -245,9 +245,10 @@ class RedisBus:
 
     async def _hear(self, connection: RedisLink) -> None:
         async with aclosing(connection.push_messages) as messages:
-            async for message in messages:
-                if as_text(message[0]) == "message" and isinstance(message[2], bytes):
-                    self._take(message[2])
+            async for first in messages:
+                for message in (first, *connection.pushes_so_far()):
+                    if as_text(message[0]) == "message" and isinstance(message[2], bytes):
+                        self._take(message[2])
 
     def _take(self, packet: bytes) -> None:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -19,6 +20,7 @@ import anyio.lowlevel
 from anyio.abc import ByteStream
 from coredis import exceptions as redis_errors
 from coredis.connection import BaseConnection, TCPLocation
+from coredis.typing import ResponseType
 
 from storage.bus import BusAway, BusRefused
 
@@ -137,6 +139,16 @@ class RedisLink(BaseConnection):
     async def _connect(self) -> ByteStream:
         await anyio.lowlevel.checkpoint()
         return self._opened
+
+    def pushes_so_far(self) -> Iterator[list[ResponseType]]:
+        """Take what has been pushed already, without waiting.
+
+        coredis reads whatever Redis sends and keeps any number of messages. Who takes one each
+        turn falls behind a busy channel, and behind what gathered while the process was held.
+        """
+        with suppress(anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
+            while True:
+                yield self._push_message_buffer_out.receive_nowait()
 
     def describe(self) -> str:
         """Name it in coredis' own messages."""

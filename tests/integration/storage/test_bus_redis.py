@@ -155,6 +155,25 @@ async def test_foreign_packets_are_counted_and_ignored(server: RedisServer) -> N
     assert heard == []
 
 
+async def test_what_comes_in_faster_than_turns_does_not_pile_up(server: RedisServer) -> None:
+    a = RedisBus(server.url, namespace="aeon:test")
+    waiting: list[int] = []
+
+    def look(_sender: str, _payload: bytes) -> None:
+        assert a._connection is not None
+        waiting.append(a._connection._push_message_buffer_in.statistics().current_buffer_used)
+
+    a.on("t", look)
+    packet = encode_packet("00" * 8, [("t", bytes(150))])
+    publish = b"*3\r\n$7\r\nPUBLISH\r\n$13\r\naeon:test:bus\r\n$%d\r\n%b\r\n"
+    count = 4_000
+    async with running(a), await trio.open_tcp_stream("127.0.0.1", server.port) as others:
+        await others.send_all(publish % (len(packet), packet) * count)
+        await until(lambda: len(waiting) == count)
+    # No more than a few reads of 64 KiB from the socket hold; all of them are 0.9 MB.
+    assert max(waiting) < count // 4
+
+
 async def test_a_wrong_password_is_refused_at_the_start() -> None:
     with running_redis("--requirepass", "right") as server:
         for password, code in (("", "redis_password_needed"), (":wrong@", "redis_wrong_password")):
