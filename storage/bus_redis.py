@@ -11,6 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Collection
@@ -156,7 +157,9 @@ class RedisBus:
                         is_started = True
                     self._serve(connection, nursery)
             except* (RedisError, OSError, BusAway) as error:
-                self._note_trouble("redis_away", redis_link.first_code(error))
+                # Told to stop while it connected, coredis says that the attempt failed.
+                if trio.current_effective_deadline() > -math.inf:
+                    self._note_trouble("redis_away", redis_link.first_code(error))
             finally:
                 self._connection = None
                 self._note_sent()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -21,7 +22,7 @@ QUICK = RedisOptions(
     ping_seconds=0.1,
     answer_seconds=0.3,
     heartbeat_seconds=0.1,
-    node_expiry_seconds=0.5,
+    node_expiry_seconds=1.0,
     last_retry_seconds=0.1,
 )
 
@@ -32,8 +33,12 @@ def server() -> Iterator[RedisServer]:
         yield server
 
 
-def make_bus(url: str, namespace: str = "aeon:test") -> RedisBus:
-    return RedisBus(url, namespace=namespace, options=QUICK)
+PATIENT = replace(QUICK, answer_seconds=5.0)
+"""Where nobody may hang up: a busy machine is no silent Redis."""
+
+
+def make_bus(url: str, namespace: str = "aeon:test", options: RedisOptions = QUICK) -> RedisBus:
+    return RedisBus(url, namespace=namespace, options=options)
 
 
 @asynccontextmanager
@@ -62,8 +67,10 @@ async def is_heard(sender: RedisBus, heard: list[bytes], payload: bytes) -> None
     await until(lambda: heard[-1:] == [payload])
 
 
-def pair(server: RedisServer) -> tuple[RedisBus, RedisBus, list[bytes]]:
-    a, b = make_bus(server.url), make_bus(server.url)
+def pair(
+    server: RedisServer, options: RedisOptions = QUICK
+) -> tuple[RedisBus, RedisBus, list[bytes]]:
+    a, b = (make_bus(server.url, options=options) for _ in range(2))
     heard: list[bytes] = []
     b.on("t", lambda _sender, payload: heard.append(payload))
     return a, b, heard
@@ -125,7 +132,9 @@ async def test_a_dead_node_and_its_sets_are_forgotten(server: RedisServer) -> No
             await trio.sleep(2 * QUICK.node_expiry_seconds)
             assert await a.members_of(b.node_id, "online") == {1, 2}
         await until_nodes(a)
-        assert await a.members_of(b.node_id, "online") == frozenset()
+        # Renewed after the sign of life, it expires a moment after it.
+        while await a.members_of(b.node_id, "online"):  # noqa: ASYNC110 - Redis changes it
+            await trio.sleep(0.005)
 
 
 async def test_two_deployments_never_meet(server: RedisServer) -> None:
@@ -199,6 +208,16 @@ async def test_a_password_that_became_wrong_is_told_once_and_retried() -> None:
                 await trio.sleep(0.5)
         assert [log["code"] for log in logs] == ["redis_wrong_password"]
         assert "wrong@" not in str(logs)
+
+
+async def test_being_stopped_while_it_connects_is_no_trouble() -> None:
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(serve_words, b"")
+        bus = make_bus(f"redis://127.0.0.1:{port}/0")
+        with capture_logs() as logs, trio.move_on_after(QUICK.connect_seconds / 4):
+            await bus.run()
+        assert logs == []
+        nursery.cancel_scope.cancel()
 
 
 async def serve_words(words: bytes, task_status: trio.TaskStatus[int]) -> None:
@@ -281,7 +300,7 @@ async def test_events_pass_a_redis_that_answers_and_refuses(
     commands: list[str], undo: str, code: str
 ) -> None:
     with running_redis("--enable-protected-configs", "yes") as server:
-        a, b, heard = pair(server)
+        a, b, heard = pair(server, PATIENT)
         async with running(a, b):
             for command in commands:
                 assert server.command(*command.split())[:1] == b"+"
