@@ -7,6 +7,7 @@ that a new Hypercorn fails there, loudly, instead of in production. What is over
   ``http.disconnect``, which Hypercorn sends from within that very task, so that idle connections
   and ``Connection: close`` were never closed;
 - a request or handshake that Hypercorn itself refuses ends its connection (``StreamClosed``);
+- an HTTP/1.1 request of doubtful framing is a broken one (``aeon.net.requests``);
 - cleartext upgrade to HTTP/2 by header (h2c) is ignored: it only serves request smuggling;
 - HTTP/2 has its own list, in ``aeon.net.http2``;
 - a WebSocket's frames are ours: of Hypercorn's only the handshake and the ASGI side are used.
@@ -58,6 +59,7 @@ from hypercorn.utils import filter_pseudo_headers, wrap_app
 
 from aeon.net.handshake import agree_on_deflate, asks_for_websocket
 from aeon.net.limits import NetLimits
+from aeon.net.requests import StrictConnection
 
 __all__ = [
     "RECYCLE_SECONDS",
@@ -239,6 +241,9 @@ class Http1(H11Protocol):
     def __init__(self, host: Host, *args: Any) -> None:
         super().__init__(*args)
         self._host = host
+        self.connection = StrictConnection(
+            h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
+        )
 
     async def stream_send(self, event: Event) -> None:
         """Send one event of the stream; a leaving server says so with each response."""

@@ -98,9 +98,65 @@ async def test_pipelined_flood_of_a_client_that_leaves(server: Running) -> None:
         await client.send(get("/slow/0.2") * 1000)
 
 
+POST = b"POST /echo HTTP/1.1\r\nHost: t\r\n"
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
+        pytest.param(
+            POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+            400,
+            id="chunked and a length",
+        ),
+        pytest.param(
+            POST + b"content-length: 5\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
+            400,
+            id="a length and chunked",
+        ),
+        pytest.param(
+            POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+            id="chunked in HTTP/1.0",
+        ),
+        pytest.param(POST + b"Content-Length: 3, 4\r\n\r\nabcd", 400, id="a list of lengths"),
+        pytest.param(POST + b"Content-Length: +3\r\n\r\nabc", 400, id="a length with a sign"),
+        pytest.param(POST + b"Content-Length : 3\r\n\r\nabc", 400, id="space before the colon"),
+        pytest.param(POST + b"Transfer-Encoding: identity\r\n\r\n", 501, id="identity"),
+        pytest.param(
+            POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, id="gzip, chunked"
+        ),
+        pytest.param(
+            POST + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n", 501, id="chunked twice"
+        ),
+        pytest.param(
+            POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", 400, id="a hidden coding"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\n X: a\r\nHost: t\r\n\r\n", 400, id="folds the request line"
+        ),
+        pytest.param(get("/", "X: a\rY: b"), 400, id="bare CR"),
+        pytest.param(get("/", "Host: other"), 400, id="two hosts"),
+        pytest.param(
+            POST + b"Transfer-Encoding: chunked\r\n\r\n1;x\n\r\na\r\n0\r\n\r\n",
+            400,
+            id="bare LF in a chunk's head",
+        ),
+        pytest.param(
+            POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+            400,
+            id="a chunk longer than it says",
+        ),
+        pytest.param(
+            POST + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 200_000,
+            431,
+            id="endless chunk extension",
+        ),
+        pytest.param(
+            POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 30_000,
+            431,
+            id="endless trailers",
+        ),
         pytest.param(get("/", "X: " + "y" * 70_000), 431, id="oversized header"),
         pytest.param(get("/", *(f"X{i}: y" for i in range(5000))), 431, id="too many headers"),
         pytest.param(get("/" + "y" * 70_000), 431, id="oversized target"),
@@ -130,6 +186,27 @@ async def test_bad_request_is_refused_and_ended(server: Running, data: bytes, st
             return  # Hung up on before it was all sent, which is refusal enough.
         answer = await client.end()
         assert answer.startswith(b"HTTP/1.1 %d" % status)
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("lengths", [b"", b"Content-Length: 6\r\n"])
+async def test_what_follows_a_chunked_body_is_no_request_of_a_doubtful_one(
+    server: Running, lengths: bytes
+) -> None:
+    """Another server would take the second request for the end of the first one's body."""
+    first = POST + lengths + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    async with connected(server.port) as client:
+        await client.send(first + get("/", "Connection: close"))
+        answers = (await client.end()).count(b"HTTP/1.1 200")
+        assert answers == (0 if lengths else 2)
+
+
+async def test_trailers_are_no_headers(server: Running) -> None:
+    async with connected(server.port) as client:
+        chunks = b"2\r\nab\r\n0\r\nContent-Length: 500\r\nHost: other\r\n\r\n"
+        await client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + get())
+        assert await client.response() == (200, b"ab")
+        assert await client.response() == (200, b"served")
 
 
 async def test_body_that_nobody_reads(server: Running) -> None:
