@@ -1,6 +1,7 @@
 """HTTP/2 on Hypercorn's protocol, with the mends of what 0.18 lacks.
 
-- A request without a path or method resets its stream, not the connection.
+- A request without a path or method, or of an illegible handshake, resets its stream, not the
+  connection.
 - What waits for a stream's window is bounded; a reader that takes nothing is reset.
 - A client may reset so many streams and no more.
 - The end of a stream is not cut short by cancellation.
@@ -31,6 +32,7 @@ from aeon.net.hypercorn import (
     filter_pseudo_headers,
     options_of,
 )
+from aeon.net.requests import is_handshake_legible, path_of
 from aeon.net.stream_buffer import HIGH_WATER_BYTES, StreamBuffer, StreamBufferClosed
 
 
@@ -82,9 +84,10 @@ class Http2(H2Protocol):
         stream_id = request.stream_id
         pseudo = {name: value for name, value in request.headers if name.startswith(b":")}
         method = pseudo.get(b":method", b"").decode("latin1").upper()
-        path = pseudo.get(b":path", b"")
+        path = path_of(pseudo.get(b":path", b""))
         is_websocket = method == "CONNECT"
-        if not path or (is_websocket and pseudo.get(b":protocol") != b"websocket"):
+        is_known = not is_websocket or pseudo.get(b":protocol") == b"websocket"
+        if path is None or not is_known or not is_handshake_legible(request.headers):
             self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
             return
         stream = self._host.make_stream(options_of(self, stream_id), is_websocket=is_websocket)

@@ -7,7 +7,8 @@ that a new Hypercorn fails there, loudly, instead of in production. What is over
   ``http.disconnect``, which Hypercorn sends from within that very task, so that idle connections
   and ``Connection: close`` were never closed;
 - a request or handshake that Hypercorn itself refuses ends its connection (``StreamClosed``);
-- an HTTP/1.1 request of doubtful framing is a broken one (``aeon.net.requests``);
+- an HTTP/1.1 request of doubtful framing, without a path or of an illegible handshake is a broken
+  one, and a target in absolute form is reduced to its path (``aeon.net.requests``);
 - cleartext upgrade to HTTP/2 by header (h2c) is ignored: it only serves request smuggling;
 - HTTP/2 has its own list, in ``aeon.net.http2``;
 - a WebSocket's frames are ours: of Hypercorn's only the handshake and the ASGI side are used.
@@ -59,7 +60,7 @@ from hypercorn.utils import filter_pseudo_headers, wrap_app
 
 from aeon.net.handshake import agree_on_deflate, asks_for_websocket
 from aeon.net.limits import NetLimits
-from aeon.net.requests import StrictConnection
+from aeon.net.requests import StrictConnection, path_of
 
 __all__ = [
     "RECYCLE_SECONDS",
@@ -271,6 +272,8 @@ class Http1(H11Protocol):
             self.connection = H11WSConnection(self.connection)
         raw = self.config.h11_pass_raw_headers
         headers = request.headers.raw_items() if raw else list(request.headers)
+        path = path_of(request.target)
+        assert path is not None, "refused by StrictConnection"
         self.keep_alive_requests += 1
         await self.stream.handle(
             Request(
@@ -278,7 +281,7 @@ class Http1(H11Protocol):
                 headers=headers,
                 http_version=request.http_version.decode(),
                 method=request.method.decode("ascii").upper(),
-                raw_path=request.target,
+                raw_path=path,
                 state=self.connection_state,
             )
         )

@@ -52,6 +52,9 @@ async def test_frame_glued_to_a_handshake_that_is_rejected(server: Running) -> N
         ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"),
         ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: \xff", "X: y"),
         ("Upgrade: websocket", "Connection: keep-alive, Upgrade", "Sec-WebSocket-Version: 8"),
+        ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Protocol: \xff"),
+        ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Extensions: \xff"),
+        ("Upgrade: websocket", "Connection: Upgrade, \xff"),
     ],
 )
 async def test_incomplete_handshake_is_answered_and_ended(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import h2.config
 import h2.connection
@@ -130,6 +131,29 @@ async def test_request_without_a_pseudo_header_resets_its_stream_only(
             await client.until(h2.events.StreamReset)
         except AssertionError:
             return  # h2 itself takes some of these for the connection's error.
+        await client.start(GET)
+        await client.until(h2.events.StreamEnded)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (":path", b"/\xff"),
+        (":path", b"?x"),
+        (":path", b"elsewhere"),
+        ("sec-websocket-protocol", b"\xff"),
+        ("sec-websocket-extensions", b"\xff"),
+    ],
+)
+async def test_illegible_request_resets_its_stream_only(
+    server: Running, name: str, value: bytes
+) -> None:
+    """Each of these was an error of ours, which ended the connection with all its streams."""
+    known = {key: text.encode() for key, text in WEBSOCKET}
+    headers: Any = [(key.encode(), text) for key, text in {**known, name: value}.items()]
+    async with http2(server) as client:
+        await client.start(headers, end=False)
+        await client.until(h2.events.StreamReset)
         await client.start(GET)
         await client.until(h2.events.StreamEnded)
 

@@ -136,6 +136,12 @@ POST = b"POST /echo HTTP/1.1\r\nHost: t\r\n"
             b"GET / HTTP/1.1\r\n X: a\r\nHost: t\r\n\r\n", 400, id="folds the request line"
         ),
         pytest.param(get("/", "X: a\rY: b"), 400, id="bare CR"),
+        pytest.param(b"GET ?x HTTP/1.1\r\nHost: t\r\n\r\n", 400, id="a query and no path"),
+        pytest.param(get("elsewhere"), 400, id="no slash"),
+        pytest.param(b"CONNECT t:443 HTTP/1.1\r\nHost: t:443\r\n\r\n", 400, id="authority form"),
+        pytest.param(get("//[::1/"), 404, id="half a bracket"),
+        pytest.param(get().replace(b"1.1", b"1.9"), 505, id="a version to come"),
+        pytest.param(get().replace(b"1.1", b"2.0"), 505, id="HTTP/2 in words"),
         pytest.param(get("/", "Host: other"), 400, id="two hosts"),
         pytest.param(
             POST + b"Transfer-Encoding: chunked\r\n\r\n1;x\n\r\na\r\n0\r\n\r\n",
@@ -199,6 +205,24 @@ async def test_what_follows_a_chunked_body_is_no_request_of_a_doubtful_one(
         await client.send(first + get("/", "Connection: close"))
         answers = (await client.end()).count(b"HTTP/1.1 200")
         assert answers == (0 if lengths else 2)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://test/",
+        "HTTP://o:80/",
+        "https://o",
+        "http://[::1/",
+        "http://%5B/",
+        "http://o?x=/big/9",
+    ],
+)
+async def test_target_in_absolute_form_is_its_path(server: Running, target: str) -> None:
+    """Quart parsed it again, and failed at half a bracket: a 500 for whoever asked for one."""
+    async with connected(server.port) as client:
+        await client.send(get(target))
+        assert await client.response() == (200, b"served")
 
 
 async def test_trailers_are_no_headers(server: Running) -> None:
