@@ -4,6 +4,11 @@
   connection.
 - What waits for a stream's window is bounded; a reader that takes nothing is reset.
 - A client may reset so many streams and no more.
+- Data of a stream that was answered already is dropped, and its sender told: it ended the
+  connection.
+- Priorities are ignored, as RFC 9113 lets us: Hypercorn kept each stream that a frame named, and
+  failed at the thousandth.
+- A connection takes any number of requests: the one at Hypercorn's limit was never answered.
 - The end of a stream is not cut short by cancellation.
 """
 
@@ -17,7 +22,6 @@ import h2.errors
 import h2.events
 import h2.exceptions
 import trio
-from priority.priority import DuplicateStreamError
 
 from aeon.net.hypercorn import (
     RECYCLE_SECONDS,
@@ -78,7 +82,22 @@ class Http2(H2Protocol):
             await self._flush()
             await self.send(Closed())
             return
-        await super()._handle_events(events)
+        for event in events:
+            if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
+                await self._drop_data(event)
+            else:
+                await super()._handle_events([event])
+
+    async def _drop_data(self, event: h2.events.DataReceived) -> None:
+        stream_id = event.stream_id
+        self.connection.acknowledge_received_data(event.flow_controlled_length, stream_id)
+        if stream_id not in self.stream_buffers:  # The answer has left to its end.
+            with suppress(h2.exceptions.ProtocolError):  # Or the client's last word was this.
+                self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.NO_ERROR)
+        await self._flush()
+
+    async def _priority_updated(self, _event: h2.events.PriorityUpdated) -> None:
+        pass
 
     async def _create_stream(self, request: h2.events.RequestReceived) -> None:
         stream_id = request.stream_id
@@ -93,13 +112,8 @@ class Http2(H2Protocol):
         stream = self._host.make_stream(options_of(self, stream_id), is_websocket=is_websocket)
         self.streams[stream_id] = stream
         self.stream_buffers[stream_id] = StreamBuffer()  # type: ignore[assignment]  # as its own
-        try:
-            self.priority.insert_stream(stream_id)
-        except DuplicateStreamError:
-            pass  # PRIORITY came before HEADERS.
-        else:
-            self.priority.block(stream_id)
-        self.keep_alive_requests += 1
+        self.priority.insert_stream(stream_id)
+        self.priority.block(stream_id)
         await stream.handle(
             Request(
                 stream_id=stream_id,

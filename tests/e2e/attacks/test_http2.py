@@ -158,6 +158,44 @@ async def test_illegible_request_resets_its_stream_only(
         await client.until(h2.events.StreamEnded)
 
 
+async def test_body_that_goes_on_after_its_answer_ends_no_other_stream(server: Running) -> None:
+    """An upload that was refused early: what was on its way cut off all that runs beside it."""
+    post = [(name, {":method": "POST", ":path": "/unread"}.get(name, value)) for name, value in GET]
+    async with http2(server) as client:
+        websocket = await client.start(WEBSOCKET, end=False)
+        await client.until(h2.events.ResponseReceived)
+        stream_id = await client.start(post, end=False)
+        await client.until(h2.events.StreamEnded)
+        for _ in range(10):
+            client.h2.send_data(stream_id, b"x" * 1000)
+        client.h2.send_data(websocket, frame(1, b"still here"))
+        await client.flush()
+        reset = await client.until(h2.events.StreamReset)
+        assert isinstance(reset, h2.events.StreamReset)
+        assert (reset.stream_id, reset.error_code) == (stream_id, h2.errors.ErrorCodes.NO_ERROR)
+        data = await client.until(h2.events.DataReceived)
+        assert isinstance(data, h2.events.DataReceived)
+        assert data.data.endswith(b"still here")
+
+
+async def test_priorities_of_thousands_of_streams_are_ignored(server: Running) -> None:
+    async with http2(server) as client:
+        for stream_id in range(1, 6_001, 2):
+            client.h2.prioritize(stream_id, weight=7, depends_on=max(0, stream_id - 2))
+        await client.flush()
+        await client.start(GET)
+        await client.until(h2.events.StreamEnded)
+
+
+async def test_connection_answers_more_requests_than_hypercorn_lets_it() -> None:
+    async with serving(keep_alive_max_requests=3) as server:
+        async with http2(server) as client:
+            for _ in range(10):
+                await client.start(GET)
+                await client.until(h2.events.StreamEnded)
+        await server.at_rest()
+
+
 async def test_streams_that_never_end(server: Running) -> None:
     post = [(name, "POST" if name == ":method" else value) for name, value in GET]
     post = [(name, "/echo" if name == ":path" else value) for name, value in post]
