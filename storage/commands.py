@@ -64,6 +64,7 @@ class EditMessage(Command):
 
     message_id: MessageId
     text: str
+    """Blank: a message with a file goes without words; any other is refused (``INVALID_DATA``)."""
     edit_window: timedelta | None = None
 
 

@@ -23,6 +23,7 @@ from storage.ids import ChatId, MessageId, Seq, UserId
 from storage.records import ChatType, MediaRecord, MessageRecord, Role
 from storage.tables import CAPTION_MAX_CHARACTERS
 
+TEXT_NEEDED: Final = "a message needs text"
 CAPTION_TOO_LONG: Final = f"text with a file holds up to {CAPTION_MAX_CHARACTERS} characters"
 
 _Content = tuple[str | None, str, MediaRecord | None, UserId | None, ChatId | None]
@@ -88,7 +89,7 @@ def send_message(state: ChatFacts, command: SendMessage, now: datetime) -> Decis
 
 
 def edit_message(state: ChatFacts, command: EditMessage, now: datetime) -> Decision:
-    """Change the text of one's own message."""
+    """Change the text of one's own message; blank text takes a file's caption away."""
     message = _message(state, command.message_id)
     if message is None or message.is_deleted or message.sender.id != command.actor_id:
         return Rejected(RejectReason.MESSAGE_NOT_FOUND)
@@ -96,6 +97,9 @@ def edit_message(state: ChatFacts, command: EditMessage, now: datetime) -> Decis
         return Rejected(RejectReason.NOT_ALLOWED, "a forwarded message can not be edited")
     if message.media is not None and len(command.text) > CAPTION_MAX_CHARACTERS:
         return Rejected(RejectReason.INVALID_DATA, CAPTION_TOO_LONG)
+    text = command.text if command.text.strip() else None
+    if text is None and message.media is None:
+        return Rejected(RejectReason.INVALID_DATA, TEXT_NEEDED)
     window = command.edit_window
     if window is not None and now - message.created_at > window:
         return Rejected(RejectReason.EDIT_WINDOW_PASSED)
@@ -105,7 +109,7 @@ def edit_message(state: ChatFacts, command: EditMessage, now: datetime) -> Decis
             seq=Seq(state.last_seq + 1),
             actor_id=command.actor_id,
             at=now,
-            message=replace(message, text=command.text, is_edited=True, updated_at=now),
+            message=replace(message, text=text, is_edited=True, updated_at=now),
         ),
     )
 

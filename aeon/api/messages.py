@@ -48,7 +48,8 @@ async def _send_message(call: Call) -> Answer:
 async def _edit_message(call: Call) -> Answer:
     """Change the text of your own message, within the server's edit window.
 
-    A forwarded copy can not be edited. Null changes nothing.
+    A forwarded copy can not be edited. Null changes nothing. Empty text takes the caption of a
+    file away; a message without a file needs text.
     """
     text = call.body(requests.EditMessageInput).text
     if text is None:

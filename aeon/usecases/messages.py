@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from actors.chat.decide_messages import CAPTION_TOO_LONG
+from actors.chat.decide_messages import CAPTION_TOO_LONG, TEXT_NEEDED
 from actors.chat.errors import ChatRefused
 from aeon.auth.principal import Principal
 from aeon.errors import EdgeError, FieldFault, InvalidInput
@@ -103,7 +103,7 @@ async def forward_message(
 async def edit_message(
     services: Services, principal: Principal, message_id: MessageId, text: str
 ) -> EditedMessage:
-    """Change the text of one's own message, within the window."""
+    """Change the text of one's own message, within the window; a file may go without."""
     chat_id = await locate(services, principal, message_id)
     hours = services.settings.edit_window_hours
     command = EditMessage(
@@ -119,6 +119,8 @@ async def edit_message(
         if refusal.message == CAPTION_TOO_LONG:
             fault = FieldFault("text", CAPTION_TOO_LONG, "message_too_long")
             raise InvalidInput([fault]) from None
+        if refusal.message == TEXT_NEEDED:
+            raise InvalidInput([FieldFault("text", TEXT_NEEDED)]) from None
         raise
     if isinstance(answer, Committed):
         event = answer.event

@@ -77,15 +77,9 @@ class SendMessageInput(Input):
 
 
 class EditMessageInput(Input):
-    """New text of a message; null changes nothing."""
+    """New text of a message; null changes nothing, blank text takes a file's caption away."""
 
     text: Text | None = None
-
-    @model_validator(mode="after")
-    def _holds_something(self) -> Self:
-        if self.text is not None and not self.text.strip():
-            raise _fault("text", "a message needs text")
-        return self
 
 
 class ForwardMessageInput(Input):
@@ -228,16 +222,10 @@ class LookupQuery(Input):
 
 
 class EditMessageCommand(Input):
-    """New text of a message."""
+    """New text of a message; blank text takes a file's caption away."""
 
     message_id: Id
     text: Text
-
-    @model_validator(mode="after")
-    def _holds_something(self) -> Self:
-        if not self.text.strip():
-            raise _fault("text", "a message needs text")
-        return self
 
 
 class DeleteMessageCommand(Input):

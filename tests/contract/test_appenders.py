@@ -24,7 +24,8 @@ from storage.commands import (
 )
 from storage.database import Database
 from storage.events import DurableEvent, MessageDeleted, MessageEdited, MessageSent
-from storage.records import ChatType, Role
+from storage.ids import MediaId, UserId
+from storage.records import ChatType, MediaRecord, Role
 from storage.writer import GroupWriter
 from tests.helpers.commands import (
     add,
@@ -42,12 +43,29 @@ from tests.helpers.fake_appender import FakeAppender
 from tests.helpers.people import add_people
 
 PEOPLE = range(1, 20)
+PHOTO = MediaRecord(
+    id=MediaId("f" * 32),
+    uploader_id=UserId(1),
+    message_type="photo",
+    media_type="image/png",
+    size_bytes=1,
+    duration_seconds=None,
+    width=None,
+    height=None,
+    filename=None,
+)
 
 
 @asynccontextmanager
 async def open_real(request: pytest.FixtureRequest) -> AsyncIterator[EventAppender]:
     async with Database.open(request.getfixturevalue("database_url")) as database:
         await add_people(database, PEOPLE)
+        async with database.connection() as conn:
+            await conn.execute(
+                "INSERT INTO media (id, uploader_id, message_type, media_type, size_bytes)"
+                " VALUES (%(id)s, %(uploader_id)s, 'photo', 'image/png', 1)",
+                {"id": PHOTO.id, "uploader_id": PHOTO.uploader_id},
+            )
         writer = GroupWriter(database, decide)
         async with trio.open_nursery() as nursery:
             await nursery.start(writer.run)
@@ -58,7 +76,9 @@ async def open_real(request: pytest.FixtureRequest) -> AsyncIterator[EventAppend
 @pytest.fixture(params=["fake", "real"])
 async def appender(request: pytest.FixtureRequest) -> AsyncIterator[EventAppender]:
     if request.param == "fake":
-        yield FakeAppender(PEOPLE)
+        fake = FakeAppender(PEOPLE)
+        fake.facts.media[PHOTO.id] = PHOTO
+        yield fake
         return
     async with open_real(request) as real:
         yield real
@@ -184,6 +204,30 @@ async def test_edit_and_delete_show_what_they_did(appender: EventAppender) -> No
     assert isinstance(again.event, MessageSent)
     assert again.event.message.text is None
     assert again.event.seq == sent.seq
+
+
+async def test_only_a_file_goes_without_words(appender: EventAppender) -> None:
+    await run(appender, create(1, 1, 2))
+    sent = events(
+        await run(
+            appender,
+            send(1, 1, "SECRET", media_id=PHOTO.id, client_msg_id="k"),
+            send(1, 1, "words"),
+        )
+    )
+    photo, words = (event.message.id for event in sent if isinstance(event, MessageSent))
+    cleared, refused = await run(appender, edit(1, 1, photo, " "), edit(1, 1, words, ""))
+    (again,) = await run(appender, send(1, 1, "SECRET", media_id=PHOTO.id, client_msg_id="k"))
+
+    assert isinstance(cleared, Committed)
+    assert isinstance(cleared.event, MessageEdited)
+    message = cleared.event.message
+    assert (message.text, message.is_edited, message.media) == (None, True, PHOTO)
+    assert isinstance(refused, Rejected)
+    assert refused.reason is RejectReason.INVALID_DATA
+    assert isinstance(again, Duplicate)
+    assert isinstance(again.event, MessageSent)
+    assert again.event.message.text is None
 
 
 async def test_one_append_sends_edits_and_deletes_replies(appender: EventAppender) -> None:

@@ -204,6 +204,36 @@ async def test_a_caption_is_as_short_when_it_is_edited(server: Server) -> None:
     assert too_long.json()["details"][0]["field"] == "text"
 
 
+async def test_a_caption_can_be_taken_away_on_both_ways_in(server: Server) -> None:
+    async with (
+        server.person(ANNA) as anna,
+        server.person(BORIS, "Boris") as boris,
+        server.connected(BORIS) as listening,
+        server.connected(ANNA) as socket,
+    ):
+        chat_id = await anna.create_group(BORIS)
+        file = await upload(anna, picture())
+        one = await anna.send(chat_id, "A caption", media_id=file["media_id"])
+        two = await anna.send(chat_id, "A caption", media_id=file["media_id"])
+        words = await anna.send(chat_id, "Words")
+        cleared = await anna.put(f"/api/v1/messages/{one['id']}", {"text": ""})
+        ack = await socket.command("edit_message", message_id=two["id"], text=" ")
+        path = f"/api/v1/messages/{words['id']}"
+        refused = await anna.request("PUT", path, json={"text": ""})
+        refused_there = await socket.command("edit_message", message_id=words["id"], text="")
+        told = [await listening.event("message_edited") for _ in range(2)]
+        page = await boris.get(f"/api/v1/chats/{chat_id}/events?after=0")
+
+    for message in (cleared, ack["message"], *(event["message"] for event in told)):
+        assert (message["text"], message["is_edited"]) == (None, True)
+        assert message["media_id"] == file["media_id"]
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_field")
+    assert [detail["field"] for detail in refused.json()["details"]] == ["text"]
+    assert (refused_there["code"], refused_there["field"]) == ("invalid_field", "text")
+    assert "A caption" not in repr(page)
+    assert "Words" in repr(page)
+
+
 async def test_links_are_relative_where_the_host_makes_no_sense(server: Server) -> None:
     async with server.person(ANNA) as anna:
         chat_id = await anna.create_group()

@@ -225,6 +225,18 @@ class TestMessages:
         assert await reason(world, edit(GROUP, MEMBER, file, "x" * 1024)) is None
         assert await reason(world, edit(GROUP, MEMBER, file, "x" * 1025)) is REASONS.INVALID_DATA
 
+    @pytest.mark.parametrize("blank", ["", " \n"])
+    async def test_a_file_alone_may_lose_its_words(self, world: FakeAppender, blank: str) -> None:
+        world.facts.media["m"] = media("m", uploader=MEMBER)
+        text = (await sent(world, send(GROUP, MEMBER))).message.id
+        file = (await sent(world, send(GROUP, MEMBER, "caption", media_id="m"))).message.id
+
+        assert await reason(world, edit(GROUP, MEMBER, text, blank)) is REASONS.INVALID_DATA
+        assert await reason(world, edit(GROUP, MEMBER, file, blank)) is None
+        assert world.facts.messages[file].text is None
+        assert world.facts.messages[file].media is not None
+        assert await reason(world, edit(GROUP, MEMBER, file, "again")) is None
+
     async def test_edits_end_with_their_window(self, world: FakeAppender) -> None:
         message = (await sent(world, send(GROUP, MEMBER))).message.id
         window = timedelta(hours=48)
