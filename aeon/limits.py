@@ -29,8 +29,8 @@ class Kind(StrEnum):
     CONNECT = "connect"
     """WebSockets opened by one person."""
     KNOCK = "knock"
-    """WebSockets opened from one network address, whoever it is. Behind a proxy all share one,
-    so this bucket is large: it stops floods, not crowds."""
+    """WebSockets opened from one network address (of IPv6: one /64), whoever it is. Behind a proxy
+    all share one, so this bucket is large: it stops floods, not crowds."""
     OPERATE = "operate"
     """Requests for operators from one network address, theirs or a guesser's."""
 

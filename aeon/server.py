@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import trio
 
+from aeon.net.addresses import one_of_many
 from aeon.net.connection import Connection
 from aeon.net.heartbeat import Heartbeat
 from aeon.net.hypercorn import (
@@ -266,7 +267,7 @@ class Server:
         self, sock: socket.socket, peer: Any, is_secure: bool, connections: trio.Nursery
     ) -> None:
         address = peer[:2] if isinstance(peer, tuple) else None
-        host = address[0] if address is not None else "local"
+        host = one_of_many(address[0]) if address is not None else "local"
         limits = self.limits
         is_refused = len(self._connections) - self._refusing >= limits.max_connections or (
             limits.max_connections_per_address is not None

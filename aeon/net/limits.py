@@ -17,7 +17,8 @@ class NetLimits:
     """TCP connections served at a time. Those beyond are refused in words: 503, or a WebSocket
     that is accepted and closed with 4029."""
     max_connections_per_address: int | None = None
-    """The same for one peer address; leave it off behind a proxy, where all share an address."""
+    """The same for one peer address (of IPv6: one /64); leave it off behind a proxy, where all
+    share an address."""
     max_refusals: int = 256
     """Connections that are being refused in words at a time; further ones are just closed."""
 

@@ -108,3 +108,26 @@ class TestWithFewAttempts:
                 codes.append((await client.closed()).code)
 
         assert codes == [4001] * PARALLEL + [4029] * 2
+
+    async def test_whoever_has_a_network_of_ipv6_knocks_as_one(self, services: Services) -> None:
+        limiter = Limiter({**RATES, Kind.KNOCK: Rate(burst=2, per_second=0.001)})
+        proxied = services.settings.model_copy(update={"trusted_proxies": ["127.0.0.1"]})
+        limited = replace(services, limiter=limiter, settings=proxied)
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            server = Server((await nursery.start(serve_node, limited, stop)).url)
+            codes = [
+                await code_for(server, address)
+                for address in ("2001:db8::1", "2001:db8::2", "2001:db8::3:4:5:6", "2001:db8:0:1::")
+            ]
+            stop.set()
+
+        assert codes == [4001, 4001, 4029, 4001]
+        assert limiter.statistics()["buckets"] == 2
+
+
+async def code_for(server: Server, address: str) -> int:
+    """Knock as somebody behind a proxy."""
+    async with connected(server.port) as client:
+        await client.handshake("/ws?token=nonsense", f"X-Forwarded-For: {address}")
+        return (await client.closed()).code
