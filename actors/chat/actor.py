@@ -10,6 +10,8 @@ Rules of this file:
 - Whatever ends an incarnation between a commit and the end of its hand-out, the next one hands
   out the rest, and tells it to other nodes. The commit may still be on its way when that one
   starts, so it looks again for a while.
+- Who answers for a chat that is not there goes to sleep at once, unless a commit of unknown
+  outcome may still make it: ids that somebody made up keep nothing.
 - Order and receivers are the feed's (``actors.chat.feed``); what other nodes committed comes to
   it by ``NewsArrived``, through this same mailbox.
 """
@@ -52,6 +54,7 @@ class ChatActor(Actor[ChatMessage]):
         self._chat_id = ChatId(int(context.address.key))
         self._ports = ports
         self._typing: set[UserId] = set()
+        self._looks_again = False
         self._feed = Feed(self._chat_id, ports, on_act=self._typing.discard)
 
     async def on_start(self) -> None:
@@ -87,6 +90,8 @@ class ChatActor(Actor[ChatMessage]):
                     commands.append(command)
         if commands:
             await self._commit(asked, commands)
+        if self._feed.view is None and not self._looks_again:
+            self.context.passivate()
 
     def describe(self) -> Mapping[str, object]:
         """Numbers only; no title, no text."""
@@ -139,7 +144,8 @@ class ChatActor(Actor[ChatMessage]):
         """Look for what was committed unnoticed, and plan the next look: at 1, 3, 7, 15, 31 s."""
         await self._feed.make_up(since)
         self._ports.interrupted.pop(self._chat_id, None)
-        if waited_seconds < COMMIT_SECONDS:
+        self._looks_again = waited_seconds < COMMIT_SECONDS
+        if self._looks_again:
             pause = waited_seconds + 1.0
             self.context.timer("look_again", pause, LookAgain(waited_seconds + pause))
 

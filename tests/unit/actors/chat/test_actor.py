@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+import trio.testing
 
 from actors.chat.errors import ChatRefused
 from actors.chat.ports import SetTyping
@@ -50,6 +51,39 @@ async def test_a_refusal_is_an_answer_and_not_a_crash(autojump_clock: trio.abc.C
 
     assert refusal.value.reason is RejectReason.NOT_A_MEMBER
     assert w.log.loads == 1
+
+
+async def test_chats_that_are_not_there_keep_no_actor(autojump_clock: trio.abc.Clock) -> None:
+    """Ids that somebody made up; a chat that is there stays, though it was refused as well."""
+    async with world(ANNA, CLARA) as w:
+        await w.ask(CHAT, create(CHAT, ANNA))
+        for made_up in range(CHAT, CHAT + 20):
+            for message in (send(made_up, CLARA), SetTyping(UserId(CLARA), is_typing=True)):
+                with pytest.raises(ChatRefused) as refusal:
+                    await w.ask(made_up, message)
+                assert refusal.value.reason is RejectReason.NOT_A_MEMBER
+        await trio.testing.wait_all_tasks_blocked()
+        living = [row.address.key for row in w.system.snapshot("chat").actors]
+
+    assert living == [CHAT]
+
+
+async def test_a_chat_that_is_made_behind_a_guess_of_its_id_is_handed_out(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    """Its actor is about to sleep when the creation comes: the next one takes it."""
+    async with world(ANNA, BORIS, CLARA) as w:
+        boris = await w.connect(BORIS)
+        for chat_id in range(CHAT, CHAT + 10):
+            assert w.tell(chat_id, send(chat_id, CLARA))
+            for _ in range(chat_id - CHAT):  # Wherever the actor is on its way to sleep.
+                await trio.lowlevel.checkpoint()
+            assert w.tell(chat_id, create(chat_id, ANNA, BORIS))
+            assert w.tell(chat_id, send(chat_id, CLARA))
+            outcome = await w.ask(chat_id, send(chat_id, ANNA))
+            assert isinstance(outcome, Committed)
+
+    assert boris.seqs == [1, 2] * 10
 
 
 async def test_a_repeat_is_answered_and_not_handed_out(autojump_clock: trio.abc.Clock) -> None:

@@ -82,6 +82,21 @@ async def test_a_new_chat(autojump_clock: trio.abc.Clock) -> None:
 
 
 @pytest.mark.parametrize("after_seconds", [0.5, 5.0, 20.0])
+async def test_a_new_chat_that_is_made_late(
+    after_seconds: float, autojump_clock: trio.abc.Clock
+) -> None:
+    """Its actor does not go to sleep over a chat that is not there yet."""
+    async with world(ANNA, BORIS) as w, trio.open_nursery() as nursery:
+        boris = await w.connect(BORIS)
+        commit_late(w.appender, after_seconds, nursery)
+        with pytest.raises(CommitUnknown):
+            await w.ask(CHAT, create(CHAT, ANNA, BORIS))
+        await trio.sleep(60)
+
+    assert boris.seqs == [1]
+
+
+@pytest.mark.parametrize("after_seconds", [0.5, 5.0, 20.0])
 async def test_a_message_that_is_committed_late(
     after_seconds: float, autojump_clock: trio.abc.Clock
 ) -> None:
