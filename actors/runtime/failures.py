@@ -6,6 +6,10 @@ Trio's ``Cancelled``. The runner decides on errors and must pass everything else
 
 from __future__ import annotations
 
+from actors.runtime.errors import ActorFailed, ActorStopped, AskTimeout, MailboxFull
+
+_BUSY_OR_GONE = (AskTimeout, MailboxFull, ActorStopped)
+
 
 def split_failure(
     error: BaseException,
@@ -34,7 +38,16 @@ def opened(error: BaseException) -> BaseException:
 
 
 def is_transient(error: Exception, transient: tuple[type[Exception], ...]) -> bool:
-    """Whether nothing but transient failures is in ``error``."""
+    """Whether nothing but failures of the surroundings is in ``error``.
+
+    That is what is listed, and an ask that failed because another actor was slow, full or gone.
+    An actor that failed on the question is what it failed of; without a cause it was cut off.
+    """
     if isinstance(error, ExceptionGroup):
         return all(is_transient(leaf, transient) for leaf in error.exceptions)
-    return isinstance(error, transient)
+    if isinstance(error, (*_BUSY_OR_GONE, *transient)):
+        return True
+    if isinstance(error, ActorFailed):
+        cause = error.__cause__
+        return cause is None or (isinstance(cause, Exception) and is_transient(cause, transient))
+    return False

@@ -40,7 +40,8 @@ class Props:
     """How many ``on_start`` of this kind may run at once; the others wait their turn."""
     restart: RestartPolicy = field(default_factory=RestartPolicy)
     transient: tuple[type[Exception], ...] = ()
-    """Failures of the surroundings: they delay a restart, but don't use up its intensity."""
+    """Failures of the surroundings: they delay a restart, but don't use up its intensity. So do,
+    unlisted, asks that fail because another actor is slow, full or gone."""
     exhausted: Directive = Directive.STOP
     """What happens when the restart policy gives up."""
     shutdown_seconds: float = 5.0
