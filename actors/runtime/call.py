@@ -1,4 +1,4 @@
-"""What the current task is answering: lets asks inherit deadlines and find cycles.
+"""Whom the current task acts for, and until when: for the deadlines and the cycles of asks.
 
 One context variable, set by the runner while a message is handled. Tasks that a handler starts
 inherit it; outside of actors it is None.
@@ -12,18 +12,15 @@ from actors.runtime.address import Address
 
 
 class Call:
-    """The actors that wait for the current handler, and until when.
+    """The actor that handles, starts or stops, and how long somebody waits for it.
 
-    ``chain`` ends with the handling actor itself. A tell starts a new chain, because nobody
-    waits for it.
+    The deadline is infinite when nobody does: after a tell, in a start, in a stop.
     """
 
-    __slots__ = ("chain", "deadline", "trace_id")
+    __slots__ = ("address", "deadline", "trace_id")
 
-    def __init__(
-        self, chain: tuple[Address, ...], deadline: float, trace_id: str | None = None
-    ) -> None:
-        self.chain = chain
+    def __init__(self, address: Address, deadline: float, trace_id: str | None = None) -> None:
+        self.address = address
         self.deadline = deadline
         self.trace_id = trace_id
 

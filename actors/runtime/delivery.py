@@ -105,8 +105,6 @@ class Delivery(Generic[M]):
     """Where the answer goes."""
     deadline: float = float("inf")
     """When the asker stops waiting, on Trio's clock; infinite for a tell."""
-    chain: tuple[Address, ...] = ()
-    """The actors that wait for this answer, the first asker first."""
 
     def __init__(self, message: M, trace_id: str | None = None) -> None:
         self.message = message
@@ -138,17 +136,15 @@ class Delivery(Generic[M]):
 class AskDelivery(Delivery[M]):
     """A message somebody waits for the answer of."""
 
-    __slots__ = ("chain", "deadline", "slot")
+    __slots__ = ("deadline", "slot")
 
     def __init__(
         self,
         message: M,
         slot: ReplySlot,
         deadline: float,
-        chain: tuple[Address, ...],
         trace_id: str | None = None,
     ) -> None:
         super().__init__(message, trace_id)
         self.slot: ReplySlot = slot
         self.deadline = deadline
-        self.chain = chain

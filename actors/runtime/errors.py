@@ -54,7 +54,7 @@ class ActorFailed(ActorError):
 
 
 class AskCycle(ActorError):
-    """The asked actor is, directly or through others, waiting for this very answer."""
+    """The asked actor waits, directly or through others, for the one that asks."""
 
     retryable = False
 

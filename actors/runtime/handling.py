@@ -55,8 +55,7 @@ async def handle(
         return now
     cell.begin((delivery,), now)
     if slot is not None or delivery.trace_id is not None:
-        chain = (*delivery.chain, cell.address)
-        current_call.set(Call(chain, delivery.deadline, delivery.trace_id))
+        current_call.set(Call(cell.address, delivery.deadline, delivery.trace_id))
     elif current_call.get() is not base:
         current_call.set(base)
     outcome = FlightOutcome.HANDLED
@@ -127,7 +126,6 @@ def _without_expired(
 
 
 def _call_of(cell: Cell, asks: Sequence[Delivery[object]]) -> Call:
-    """Everybody who waits for any of the batch; the longest patience counts."""
-    waiting = dict.fromkeys(step for delivery in asks for step in delivery.chain)
+    """Of those who wait for any of the batch, the longest patience counts."""
     deadline = max(delivery.deadline for delivery in asks)
-    return Call((*waiting, cell.address), deadline, asks[0].trace_id)
+    return Call(cell.address, deadline, asks[0].trace_id)

@@ -17,6 +17,7 @@ from actors.runtime.props import Props
 from actors.runtime.recorder import FlightRecorder
 from actors.runtime.ref import ActorRef
 from actors.runtime.timers import TimerService
+from actors.runtime.waits import Waits
 
 
 class Spawn(Protocol):
@@ -52,6 +53,7 @@ class Environment:
     escalate: Callable[[Address, Exception], None]
     dead_letters: DeadLetters
     timers: TimerService
+    waits: Waits
     clock: Callable[[], float]
     """For ages and durations; cheaper than Trio's clock, which deadlines use."""
     random: random.Random

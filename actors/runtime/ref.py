@@ -10,6 +10,7 @@ from actors.runtime.address import Address, Key
 from actors.runtime.call import current_call
 from actors.runtime.delivery import AskDelivery, Delivery, ReplySlot
 from actors.runtime.errors import AskCycle
+from actors.runtime.waits import Waits
 
 M_contra = TypeVar("M_contra", contravariant=True)
 
@@ -20,6 +21,11 @@ class Directory(Protocol):
     @property
     def name(self) -> str:
         """The kind."""
+        ...
+
+    @property
+    def waits(self) -> Waits:
+        """Whom the actors wait for."""
         ...
 
     def offer(self, key: Key, delivery: Delivery[object]) -> bool:
@@ -77,18 +83,23 @@ class ActorRef(Generic[M_contra]):
         """
         call = current_call.get()
         deadline = trio.current_time() + timeout_seconds
-        chain: tuple[Address, ...] = ()
-        address = self.address
-        if call is not None:
-            chain = call.chain
-            if address in chain:
-                path = " -> ".join(str(step) for step in (*chain, address))
-                raise AskCycle(address, f"would wait for itself: {path}")
-            deadline = min(deadline, call.deadline)
-            trace_id = trace_id or call.trace_id
-        slot = ReplySlot()
-        self._directory.offer(self._key, AskDelivery(message, slot, deadline, chain, trace_id))
-        return await slot.wait(deadline, address)
+        address, slot = self.address, ReplySlot()
+        if call is None:
+            self._directory.offer(self._key, AskDelivery(message, slot, deadline, trace_id))
+            return await slot.wait(deadline, address)
+        waits, asker = self._directory.waits, call.address
+        way = waits.way(address, asker)
+        if way:
+            path = " -> ".join(str(step) for step in (asker, *way))
+            raise AskCycle(address, f"would wait for itself: {path}")
+        deadline = min(deadline, call.deadline)
+        trace_id = trace_id or call.trace_id
+        waits.begin(asker, slot, address)
+        try:
+            self._directory.offer(self._key, AskDelivery(message, slot, deadline, trace_id))
+            return await slot.wait(deadline, address)
+        finally:
+            waits.end(asker, slot)
 
     def stop(self) -> bool:
         """Stop the actor after its current message; what waits ends in ``ActorStopped``.

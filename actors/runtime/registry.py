@@ -26,6 +26,7 @@ class Registry:
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.name = kind.name
+        self.waits = kind.environment.waits
         self.is_open = False
         """Whether actors may be started."""
         self.on_crowded: Callable[[], None] = lambda: None

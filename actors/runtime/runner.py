@@ -96,7 +96,7 @@ async def _live(cell: Cell) -> bool:
 async def _start(cell: Cell) -> Actor[Any]:
     kind = cell.kind
     cell.state = CellState.STARTING
-    current_call.set(Call((cell.address,), float("inf")))
+    current_call.set(Call(cell.address, float("inf")))
     actor: Actor[Any] = kind.factory(ActorContext(cell, cell.generation))
     if type(actor).on_start is not Actor.on_start:
         # If cancelled in here: nothing is in our hands.

@@ -32,6 +32,7 @@ from actors.runtime.service import KindChild, Service, ServiceChild
 from actors.runtime.supervisor import Restart, Strategy, Supervisor
 from actors.runtime.sweep import Sweeper
 from actors.runtime.timers import TimerService
+from actors.runtime.waits import Waits
 
 M = TypeVar("M")
 
@@ -98,6 +99,7 @@ class ActorSystem(Operable):
             escalate=self._escalate,
             dead_letters=self.dead_letters,
             timers=TimerService(),
+            waits=Waits(),
             clock=clock,
             random=randomness,
         )

@@ -324,7 +324,7 @@ async def test_i10_tell_is_atomic_and_never_raises(autojump_clock: MockClock) ->
 
 
 async def test_i11_cycles_end_before_any_wait(autojump_clock: MockClock) -> None:
-    """Fault: the envelope does not carry the chain of those who wait."""
+    """Fault: only who waits for the asker itself is looked at, not who waits for those."""
     caught: list[AskCycle] = []
 
     async def handler(actor: Any, message: Any) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from actors.runtime import (
     ActorStopped,
     ActorSystem,
     Address,
+    AskCycle,
     AskTimeout,
     MailboxFull,
     Props,
@@ -42,6 +44,9 @@ class Neighbour(Actor[Any]):
             case ("ask", kind, key, inner, *seconds):
                 patience = seconds[0] if seconds else 5.0
                 return await self.context.ref(kind, key).ask(inner, timeout_seconds=patience)
+            case ("after", seconds, inner):
+                await trio.sleep(seconds)
+                return await self.receive(inner)
             case float():
                 await trio.sleep(message)
             case Exception():
@@ -140,3 +145,90 @@ def test_a_neighbours_failure_is_what_it_failed_of(cause: Exception | None, expe
     error.__cause__ = cause
     assert is_transient(error, (OSError,)) is expected
     assert is_transient(ActorStopped(Address("b", 1)), ())
+
+
+def asking(kind: str, key: int, answers: list[Any]) -> Start:
+    """A start that asks somebody first, and notes what became of it."""
+
+    async def start(context: ActorContext) -> None:
+        try:
+            await context.ref(kind, key).ask("state")
+        except (AskCycle, AskTimeout) as error:
+            answers.append((type(error), str(error.address), trio.current_time()))
+            raise
+
+    return start
+
+
+async def test_i11_a_cycle_of_starts_ends_before_any_wait(autojump_clock: MockClock) -> None:
+    """Fault: who waits for a start is nobody in particular."""
+    answers: list[Any] = []
+    system = ActorSystem()
+    for kind, asked in (("a", "b"), ("b", "c"), ("c", "a")):
+        start = asking(asked, 1, answers)
+        system.register(kind, partial(Neighbour, start=start))
+    async with system:
+        began = trio.current_time()
+        with pytest.raises(ActorFailed) as caught:
+            await system.ref("a", 1).ask("x", timeout_seconds=60)
+        assert answers == [(AskCycle, "a:1", began)]
+        assert trio.current_time() == began
+        assert str(caught.value) == "a:1: start failed with ActorFailed"
+    assert len(system._environment.waits) == 0
+
+
+async def test_i11_a_handler_and_a_start_that_wait_for_each_other(
+    autojump_clock: MockClock,
+) -> None:
+    """Fault: only those who asked in the same conversation are known to wait."""
+    answers: list[Any] = []
+    system = ActorSystem()
+    system.register("a", Neighbour)
+    system.register("b", lambda context: Neighbour(context, asking("a", 1, answers)))
+    async with system:
+        began = trio.current_time()
+        with pytest.raises(ActorFailed):
+            await system.ref("a", 1).ask(("ask", "b", 1, "x"))
+        assert answers == [(AskCycle, "a:1", began)]
+
+
+async def test_i11_two_conversations_that_wait_for_each_other(autojump_clock: MockClock) -> None:
+    """The ask that would close the cycle fails at once, and the other one gets its answer."""
+    system = ActorSystem()
+    system.register("a", Neighbour)
+    outcomes: list[Any] = []
+
+    async def ask(key: int, message: Any) -> None:
+        try:
+            outcomes.append(await system.ref("a", key).ask(message))
+        except ActorFailed as error:
+            outcomes.append((type(error.__cause__), trio.current_time() - began))
+
+    async with system:
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, 2, ("after", 1.0, ("ask", "a", 1, "closing")))
+            await trio.sleep(0.5)
+            nursery.start_soon(ask, 1, ("ask", "a", 2, "waits for the other"))
+        assert outcomes == [(AskCycle, 1.0), "waits for the other"]
+
+
+async def test_who_was_answered_waits_no_more(autojump_clock: MockClock) -> None:
+    """Fault: an asker with its answer counts until it runs, and who answered may not ask it."""
+    system = ActorSystem()
+    system.register("a", Neighbour)
+    async with system:
+        async with trio.open_nursery() as nursery:
+            asked = trio.Event()
+
+            async def hold() -> None:
+                await system.ref("a", 2).ask(1.0)
+                asked.set()
+
+            nursery.start_soon(hold)
+            await wait_all_tasks_blocked()
+            system.ref("a", 1).tell(("ask", "a", 2, "first"))
+            await wait_all_tasks_blocked()
+            # Handled in the same turn as what a:1 waits for.
+            assert await system.ref("a", 2).ask(("ask", "a", 1, "next")) == "next"
+        assert asked.is_set()

@@ -68,7 +68,7 @@ def test_a_delivery_is_answered_once() -> None:
     assert tell.reply("nobody hears") is False
     assert tell.is_answered
     slot = ReplySlot()
-    ask: Delivery[str] = AskDelivery("question", slot, 1.0, ())
+    ask: Delivery[str] = AskDelivery("question", slot, 1.0)
     assert ask.wants_reply
     assert ask.reply("first") is True
     assert ask.reply("second") is False
