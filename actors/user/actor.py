@@ -94,18 +94,20 @@ class UserActor(Actor[UserMessage]):
             arrivals.leave(self._user_id)
 
     def _forget_the_gone(self) -> None:
-        """An earlier incarnation may have been stopped with their goodbye unread."""
+        """Their goodbye may wait unread, or be lost: with an incarnation, or in a full mailbox."""
         for session in self._ports.fanout.sessions_of(self._user_id):
             if session.is_over:
                 self._ports.fanout.detach(session)
 
     def _attach(self, message: Attach) -> None:
         fanout = self._ports.fanout
+        self._forget_the_gone()
         present = fanout.sessions_of(self._user_id)
         for oldest in present[: max(0, len(present) + 1 - self._ports.max_sessions)]:
             fanout.detach(oldest)
             oldest.end(CloseReason.REPLACED)
         if not message.session.send(message.greeting):
+            self._wait_for_return()
             return
         fanout.attach(message.session)
         self.context.cancel_timer("grace")
@@ -115,7 +117,11 @@ class UserActor(Actor[UserMessage]):
 
     def _detach(self, message: Detach) -> None:
         self._ports.fanout.detach(message.session)
+        self._forget_the_gone()
         self._leave_unless_connected()
+        self._wait_for_return()
+
+    def _wait_for_return(self) -> None:
         if self._is_online and not self._ports.fanout.is_connected(self._user_id):
             self.context.timer("grace", self._ports.offline_grace_seconds, GraceOver())
 

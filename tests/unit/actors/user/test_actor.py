@@ -6,9 +6,9 @@ import pytest
 import trio
 
 from actors.delivery.session import CloseReason
-from actors.runtime import Address
+from actors.runtime import Address, DeadLetterReason
 from actors.runtime.operable import Operable
-from actors.system import USER
+from actors.system import USER, ActorLimits
 from storage.ids import UserId
 from tests.helpers.actor_world import Device, world
 
@@ -105,6 +105,46 @@ async def test_a_goodbye_that_was_lost_with_the_actor_keeps_nobody_online(
         await trio.sleep(10)
 
         assert not w.fanout.is_connected(UserId(ANNA))
+        assert w.presence.announced == [(ANNA, True), (ANNA, False)]
+
+
+async def test_a_goodbye_that_found_no_room_keeps_nobody_online(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    """The mailbox was full of others; whichever is handled next counts who is gone."""
+    async with world() as w:
+        phone, laptop = await w.connect(ANNA, "phone"), await w.connect(ANNA, "laptop")
+        phone.transport.is_over = laptop.transport.is_over = True
+        for _ in range(ActorLimits().user_mailbox):
+            w.disconnect(laptop)
+        w.disconnect(phone)
+        assert w.system.dead_letters.count(DeadLetterReason.FULL) == 1
+        await trio.sleep(10)
+
+        assert not w.fanout.is_connected(UserId(ANNA))
+        assert w.presence.announced == [(ANNA, True), (ANNA, False)]
+
+
+async def test_who_is_gone_takes_nobodys_place(autojump_clock: trio.abc.Clock) -> None:
+    """Connections that broke, and were not said goodbye to yet, replace none that lives."""
+    async with world() as w:
+        living = await w.connect(ANNA, "d0")
+        for number in (1, 2):
+            (await w.connect(ANNA, f"d{number}")).transport.is_over = True
+        again = await w.connect(ANNA, "d3")
+
+        assert living.ended == []
+        assert w.fanout.sessions_of(UserId(ANNA)) == (living.session, again.session)
+
+
+async def test_who_is_gone_and_is_not_even_greeted_again_is_said_to_have_left(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with world() as w:
+        (await w.connect(ANNA)).transport.is_over = True
+        await w.connect(ANNA, room=0)
+        await trio.sleep(10)
+
         assert w.presence.announced == [(ANNA, True), (ANNA, False)]
 
 
