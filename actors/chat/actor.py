@@ -188,6 +188,7 @@ class ChatActor(Actor[ChatMessage]):
     async def _tell_typing(self, user_id: UserId, *, is_typing: bool) -> None:
         view = self._feed.view
         if view is None or user_id not in view.roles:
+            self._typing.discard(user_id)  # removed meanwhile, as the others were told
             return
         if not is_typing and user_id not in self._typing:
             return

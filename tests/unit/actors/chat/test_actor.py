@@ -6,7 +6,8 @@ import trio.testing
 
 from actors.chat.errors import ChatRefused
 from actors.chat.ports import SetTyping
-from actors.runtime import ActorError
+from actors.runtime import ActorError, Address
+from actors.system import CHAT as CHAT_KIND
 from storage.commands import Committed, CursorMoved, Duplicate, RejectReason
 from storage.errors import CommitUnknown, Unavailable
 from storage.ids import UserId
@@ -186,6 +187,18 @@ async def test_typing_is_told_to_the_others_and_ends_by_itself(
     assert before == [True]
     assert [frame["is_typing"] for frame in boris.transient] == [True, False]
     assert anna.transient == []
+
+
+async def test_who_is_removed_while_typing_types_no_more(autojump_clock: trio.abc.Clock) -> None:
+    async with world(ANNA, BORIS) as w:
+        await w.ask(CHAT, create(CHAT, ANNA, BORIS))
+        await w.ask(CHAT, SetTyping(UserId(BORIS), is_typing=True))
+        await w.ask(CHAT, remove(CHAT, ANNA, BORIS))
+        await trio.sleep(10)
+        state = await w.system.get_state(Address(CHAT_KIND, CHAT))
+
+    assert isinstance(state, dict)
+    assert state["typing"] == 0
 
 
 async def test_strangers_do_not_type(autojump_clock: trio.abc.Clock) -> None:
