@@ -31,8 +31,8 @@ async def handle_item(
         return now
     if not cell.claim(item):
         return now
+    current_call.set(base)  # also for what maps the outcome of a pipe
     if isinstance(item, Watch):
-        current_call.set(base)
         # If cancelled here: a hard stop; the news is lost with its reader.
         await actor.on_terminated(Terminated(item.address, item.reason))
         return cell.kind.environment.clock()

@@ -27,6 +27,7 @@ from actors.runtime import (
     RestartPolicy,
     StopReason,
     Terminated,
+    current_trace_id,
 )
 from actors.runtime.cell import Cell
 from actors.runtime.testkit import ActorTestKit, run_virtual
@@ -442,3 +443,31 @@ async def test_watchers_of_each_life_hear_of_its_end(autojump_clock: MockClock) 
         ref.stop()
         assert await probe.expect_terminated(A1) == Terminated(A1, StopReason.REQUESTED)
         await probe.expect_nothing()
+
+
+async def test_what_a_pipe_brings_belongs_to_no_request(autojump_clock: MockClock) -> None:
+    """Fault: what its mapping tells carries the trace id of whatever was asked last."""
+    traces: list[str | None] = []
+
+    class Tracing(Plain):
+        async def receive(self, message: Any) -> Any:
+            traces.append(current_trace_id())
+
+    class Piping(Plain):
+        async def receive(self, message: Any) -> Any:
+            if message == "pipe":
+                self.context.pipe_to_self(trio.lowlevel.checkpoint, self._brought, self._brought)
+
+        def _brought(self, _: object) -> str:
+            self.context.ref("t", 1).tell("news")
+            return "brought"
+
+    system = ActorSystem()
+    system.register("t", Tracing)
+    system.register("p", Piping)
+    async with system:
+        ref = system.ref("p", 1)
+        await ref.ask("pipe", trace_id="one")
+        await ref.ask("other", trace_id="two")
+        await trio.sleep(2)
+        assert traces == [None]
