@@ -1,37 +1,26 @@
 """Commands that are no servers, and are told to stop before their end: they clean up and say so.
 
-A server drains instead: ``aeon.stopping``.
+A server drains instead: ``aeon.stopping``. Before and after, nothing has to be cleaned up:
+``aeon.early_signals``.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
-from types import FrameType
-from typing import Final, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 import trio
 from outcome import Error, Outcome, Value
 
-INTERRUPTED: Final = 130
-"""Exit status, as shells count Ctrl-C."""
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+from aeon.early_signals import stop_signals
+
 Args = TypeVarTuple("Args")
 T = TypeVar("T")
 
 
 class Interrupted(Exception):
     """The command was told to stop, and has cleaned up."""
-
-
-def take_sigterm_for_ctrl_c() -> None:
-    """Have SIGTERM clean up as Ctrl-C does, outside of Trio and inside."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        # Not raised here: inside Trio its own handler of SIGINT knows when it may.
-        signal.raise_signal(signal.SIGINT)
-
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 def run_until_interrupted(function: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
@@ -49,7 +38,7 @@ def run_until_interrupted(function: Callable[[*Args], Awaitable[T]], *args: *Arg
         work: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         nonlocal was_interrupted
-        with trio.open_signal_receiver(*_SIGNALS) as received:
+        with trio.open_signal_receiver(*stop_signals()) as received:
             task_status.started()
             async for number in received:
                 if was_interrupted:

@@ -12,11 +12,12 @@ from typing import Final
 import structlog
 import trio
 
+from aeon.early_signals import STOP_SIGNALS
+
 CUT_SHORT: Final = 1
 """Exit status: the node did not stop in time, or was told twice."""
 ACTORS_CUT_OFF: Final = 4
 """Exit status: the node stopped in order, but for actors that had to be cut off."""
-STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _log: Final = structlog.stdlib.get_logger(__name__)
 
 

@@ -11,7 +11,6 @@ import typer
 
 from aeon.cli import bench, db, load, top
 from aeon.cli.faults import teach
-from aeon.interruption import take_sigterm_for_ctrl_c
 from aeon.version import VERSION
 
 app = typer.Typer(
@@ -150,9 +149,3 @@ def _options(
     ] = None,
 ) -> None:
     pass
-
-
-def main() -> None:
-    """Run the command line."""
-    take_sigterm_for_ctrl_c()
-    app()

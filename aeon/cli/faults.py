@@ -13,7 +13,8 @@ from typing import Final
 import typer
 
 from aeon.config import SettingsError
-from aeon.interruption import INTERRUPTED, Interrupted
+from aeon.early_signals import INTERRUPTED
+from aeon.interruption import Interrupted
 from aeon.load.faults import LoadFault, UsageFault
 from aeon.media.errors import StoreRefused
 from storage.bus import BusRefused

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from functools import partial
 
 import trio
 import typer
 
+from aeon import early_signals
 from aeon.config import Settings, load_settings
 from aeon.observe import configure_logging
-from aeon.stopping import STOP_SIGNALS, Ending, stopping
+from aeon.stopping import Ending, stopping
 from aeon.supervise.notify import Notifier
 from storage.embedded import location
 
@@ -22,6 +22,8 @@ def run(*, host: str | None, port: int | None, workers: int | None) -> int:
         from aeon.supervise.command import supervise
 
         return supervise(settings, lambda address: _say_where(settings, address))
+    # A terminal that is closed, or a reload that only a supervisor can do: drain all the same.
+    early_signals.end_at_hangups()
     configure_logging(settings)
     ending = trio.run(_serve, settings, strict_exception_groups=True)
     return ending.exit_status
@@ -33,19 +35,22 @@ async def _serve(settings: Settings) -> Ending:
 
     notifier = Notifier()
     stop = trio.Event()
-    # A terminal that is closed, or a reload that only a supervisor can do: drain all the same.
-    signals = (*STOP_SIGNALS, signal.SIGHUP)
     budget = settings.shutdown_seconds
-    async with (
-        stopping(stop, within_seconds=budget, signals=signals) as ending,
-        trio.open_nursery() as nursery,
-    ):
-        listening: Listening = await nursery.start(partial(run_node, settings, stop, ending=ending))
-        _say_where(settings, listening.url)
-        notifier.ready(f"Listens on {listening.url}")
-        await stop.wait()
-        notifier.stopping()
-        typer.echo("Draining; once more to stop at once.", err=True)
+    async with stopping(
+        stop, within_seconds=budget, signals=early_signals.stop_signals()
+    ) as ending:
+        try:
+            async with trio.open_nursery() as nursery:
+                listening: Listening = await nursery.start(
+                    partial(run_node, settings, stop, ending=ending)
+                )
+                _say_where(settings, listening.url)
+                notifier.ready(f"Listens on {listening.url}")
+                await stop.wait()
+                notifier.stopping()
+                typer.echo("Draining; once more to stop at once.", err=True)
+        finally:
+            early_signals.end_with(ending.exit_status)
     return ending
 
 

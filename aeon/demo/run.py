@@ -30,16 +30,21 @@ DEADLINE_SECONDS: Final = 120.0
 def run(*, messages: int, verbose: bool) -> int:
     """Run the demo; returns the exit status."""
     console = Console()
+    status = 1
+    try:
+        status = run_until_interrupted(_in_a_directory, messages, verbose, console)
+    except* DemoFailed as group:
+        for error in leaves(group):
+            console.print(f"[red]The demo failed:[/red] {error}")
+    return status
+
+
+async def _in_a_directory(messages: int, verbose: bool, console: Console) -> int:
+    # Made and removed while signals are received: none can leave it behind.
     with throwaway_directory("aeon-demo-") as directory:
         settings = _settings(directory)
         configure_logging(settings, level=logging.INFO if verbose else logging.CRITICAL)
-        status = 1
-        try:
-            status = run_until_interrupted(_demo, settings, messages, console)
-        except* DemoFailed as group:
-            for error in leaves(group):
-                console.print(f"[red]The demo failed:[/red] {error}")
-        return status
+        return await _demo(settings, messages, console)
 
 
 def _settings(directory: Path) -> Settings:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 import trio
 
+from aeon import early_signals
 from aeon.binding import server_config
 from aeon.config import Settings
 from aeon.observe import configure_logging
@@ -78,11 +79,14 @@ def supervise(settings: Settings, announce: Callable[[str], None]) -> int:
 
 
 async def _run(settings: Settings, plan: Plan, on_state: Callable[[State], None]) -> int:
-    # While it prepares, a signal just ends it; the supervisor then has its own way.
+    # While it prepares, a signal just ends it; the supervisor then has its own way. SIGHUP is not
+    # missed meanwhile: the workers that are about to be started are new.
     async with stopping(trio.Event(), within_seconds=0.0), _database(settings):
         if status := await _prepare_schema(settings):
             return status
-        return await Supervisor(plan, on_state).run()
+        status = await Supervisor(plan, on_state).run()
+        early_signals.end_with(status)
+        return status
     return ExitStatus.DRAINED
 
 

@@ -26,7 +26,7 @@ def test_what_fails_comes_as_it_is() -> None:
         run_until_interrupted(work)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_and_waits_for_the_cleaning_up(number: signal.Signals) -> None:
     done = []
 
