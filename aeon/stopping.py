@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import trio
@@ -84,3 +84,23 @@ async def stopping(
             nursery.start_soon(watch_the_clock)
             yield ending
             nursery.cancel_scope.cancel(reason="stopped")
+
+
+async def start_until(
+    stop: trio.Event, nursery: trio.Nursery, run: Callable[..., Awaitable[object]]
+) -> Any:
+    """Start ``run`` in the nursery, and give what it started with; None: ``stop`` came first.
+
+    Then the start was cancelled: who has accepted nothing has nothing to drain.
+    """
+    started = None
+    async with trio.open_nursery() as starting:
+
+        async def give_up() -> None:
+            await stop.wait()
+            starting.cancel_scope.cancel(reason="told to stop while starting")
+
+        starting.start_soon(give_up)
+        started = await nursery.start(run)
+        starting.cancel_scope.cancel(reason="started")
+    return started

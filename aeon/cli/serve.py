@@ -10,7 +10,7 @@ import typer
 from aeon import early_signals
 from aeon.config import Settings, load_settings
 from aeon.observe import configure_logging
-from aeon.stopping import Ending, stopping
+from aeon.stopping import Ending, start_until, stopping
 from aeon.supervise.notify import Notifier
 from storage.embedded import location
 
@@ -41,14 +41,14 @@ async def _serve(settings: Settings) -> Ending:
     ) as ending:
         try:
             async with trio.open_nursery() as nursery:
-                listening: Listening = await nursery.start(
-                    partial(run_node, settings, stop, ending=ending)
-                )
-                _say_where(settings, listening.url)
-                notifier.ready(f"Listens on {listening.url}")
-                await stop.wait()
-                notifier.stopping()
-                typer.echo("Draining; once more to stop at once.", err=True)
+                node = partial(run_node, settings, stop, ending=ending)
+                listening: Listening | None = await start_until(stop, nursery, node)
+                if listening is not None:
+                    _say_where(settings, listening.url)
+                    notifier.ready(f"Listens on {listening.url}")
+                    await stop.wait()
+                    notifier.stopping()
+                    typer.echo("Draining; once more to stop at once.", err=True)
         finally:
             early_signals.end_with(ending.exit_status)
     return ending

@@ -18,7 +18,7 @@ from aeon.cli.faults import teach
 from aeon.config import Settings, load_settings
 from aeon.net.turns import Table, Turns
 from aeon.observe import configure_logging
-from aeon.stopping import Ending, stopping
+from aeon.stopping import Ending, start_until, stopping
 from aeon.supervise.orders import Orders
 from aeon.supervise.watchdog import Pulse
 
@@ -61,7 +61,9 @@ async def _serve(settings: Settings, orders: Orders) -> Ending:
             nursery.cancel_scope.cancel(reason="the node has ended")
 
         nursery.start_soon(Pulse(Table(orders.beats), orders.slot).run)
-        await nursery.start(run)
+        if await start_until(stop, nursery, run) is None:
+            nursery.cancel_scope.cancel(reason="the node has not started")
+            return ending
         _say_ready(orders.ready)
     return ending
 

@@ -1,8 +1,10 @@
 """Signals that come before a command listens to them in its own way: none is lost."""
 
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -105,3 +107,31 @@ def test_who_was_started_to_ignore_hangups_goes_on(tmp_path: Path, database_url:
             status, told = ended(process)
     assert status == 0
     assert "SIGHUP" not in told
+
+
+@pytest.fixture
+def silent_database() -> Iterator[socket.socket]:
+    """Listens as a database would, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(END_SECONDS)
+        yield listening
+
+
+def test_a_server_that_waits_for_its_database_ends_in_order(
+    tmp_path: Path, silent_database: socket.socket
+) -> None:
+    url = f"postgresql://aeon@127.0.0.1:{silent_database.getsockname()[1]}/aeon"
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "aeon", "serve"],
+        env=serving_environment(url, tmp_path),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        waiting, _ = silent_database.accept()
+        with waiting:
+            process.send_signal(signal.SIGTERM)
+            status, told = ended(process)
+    assert status == 0, told

@@ -6,7 +6,7 @@ import signal
 import trio
 import trio.testing
 
-from aeon.stopping import stopping
+from aeon.stopping import start_until, stopping
 
 
 async def test_the_first_signal_asks_and_the_block_goes_on() -> None:
@@ -45,3 +45,35 @@ async def test_without_a_budget_the_first_signal_ends_the_block() -> None:
     async with stopping(trio.Event(), within_seconds=0.0):
         os.kill(os.getpid(), signal.SIGINT)
         await trio.sleep_forever()
+
+
+async def test_who_is_told_to_stop_while_starting_does_not_start() -> None:
+    stop = trio.Event()
+    ended = []
+
+    async def run(task_status: trio.TaskStatus[str]) -> None:
+        try:
+            stop.set()
+            await trio.sleep_forever()
+        finally:
+            ended.append("cleaned up")
+
+    async with trio.open_nursery() as nursery:
+        assert await start_until(stop, nursery, run) is None
+        assert ended == ["cleaned up"]
+
+
+async def test_who_has_started_goes_on_when_told_to_stop() -> None:
+    stop = trio.Event()
+    ended = []
+
+    async def run(task_status: trio.TaskStatus[str]) -> None:
+        task_status.started("listening")
+        await stop.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        ended.append("drained")
+
+    async with trio.open_nursery() as nursery:
+        assert await start_until(stop, nursery, run) == "listening"
+        stop.set()
+    assert ended == ["drained"]
