@@ -61,7 +61,10 @@ class Account:
 def run_as(
     account: Account | None, arguments: Sequence[str | Path]
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end under the account; its output as text."""
+    """Run a program to its end under the account; its output as text.
+
+    In a session of its own: a terminal's Ctrl-C must not make it fail.
+    """
     return subprocess.run(
         [str(argument) for argument in arguments],
         stdin=subprocess.DEVNULL,
@@ -71,6 +74,7 @@ def run_as(
         check=False,
         cwd="/",
         env=_environment(),
+        start_new_session=True,
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,

@@ -107,7 +107,11 @@ async def _prepare_schema(settings: Settings) -> int:
     """
     what = ["upgrade"] if settings.database_url is None else ["check"]
     done = await trio.run_process(
-        [sys.executable, "-m", "aeon", "db", *what], check=False, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "aeon", "db", *what],
+        check=False,
+        stdout=subprocess.DEVNULL,
+        # A terminal's Ctrl-C is for us; an interrupted check would look like a refused schema.
+        start_new_session=True,
     )
     return ExitStatus.REFUSED if done.returncode else 0
 

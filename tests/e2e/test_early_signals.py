@@ -1,15 +1,19 @@
 """Signals that come before a command listens to them in its own way: none is lost."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from storage.embedded import throwaway_directory
+from storage.postmaster import Postmaster
 from tests.helpers.signalled import signalled
 from tests.helpers.workers import serving_environment
 
@@ -135,3 +139,37 @@ def test_a_server_that_waits_for_its_database_ends_in_order(
             process.send_signal(signal.SIGTERM)
             status, told = ended(process)
     assert status == 0, told
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """Where the embedded server may live, also under root."""
+    with throwaway_directory("aeon-early-") as directory:
+        yield directory
+
+
+@pytest.mark.parametrize("arguments", [(), ("--workers", "1")])
+def test_ctrl_c_while_the_embedded_database_is_made(
+    open_directory: Path, arguments: tuple[str, ...]
+) -> None:
+    directory = open_directory
+    environment = serving_environment("", directory, SHUTDOWN_SECONDS="60")
+    del environment["DATABASE_URL"]
+    cluster = directory / "postgresql" / "cluster"
+    with subprocess.Popen(
+        [sys.executable, "-m", "aeon", "serve", *arguments],
+        env=environment,
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + END_SECONDS
+        while not (cluster.with_name("cluster.new") / "PG_VERSION").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+        os.killpg(process.pid, signal.SIGINT)
+        status, told = ended(process)
+    assert status == 0, told
+    assert Postmaster.find(cluster) is None
