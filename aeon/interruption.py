@@ -56,8 +56,9 @@ def run_until_interrupted(function: Callable[[*Args], Awaitable[T]], *args: *Arg
                 except Exception as error:  # noqa: BLE001 # told without the nursery's group
                     found = Error(error)
             nursery.cancel_scope.cancel(reason="the work is over")
-            if was_interrupted:
-                raise Interrupted
+        # Asked only now: a signal at the very end of the work would be taken and forgotten.
+        if was_interrupted:
+            raise Interrupted
         return found
 
     try:

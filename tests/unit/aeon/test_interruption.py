@@ -62,3 +62,24 @@ def test_handlers_are_afterwards_what_they_were() -> None:
     run_until_interrupted(trio.lowlevel.checkpoint)
 
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_signal_at_the_very_end_of_the_work_is_not_lost() -> None:
+    told: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: told.append(number))
+
+    async def work(checkpoints: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(checkpoints):
+            await trio.lowlevel.cancel_shielded_checkpoint()
+
+    try:
+        for round_ in range(100):
+            try:
+                # Trio decides by chance whether the work or the receiver is first.
+                run_until_interrupted(work, round_ % 4)
+            except Interrupted:
+                told.append(signal.SIGINT)
+            assert len(told) == round_ + 1
+    finally:
+        signal.signal(signal.SIGINT, before)
