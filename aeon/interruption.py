@@ -41,7 +41,8 @@ def run_until_interrupted(function: Callable[[*Args], Awaitable[T]], *args: *Arg
         with trio.open_signal_receiver(*stop_signals()) as received:
             task_status.started()
             async for number in received:
-                if was_interrupted:
+                # A terminal that is closed sends SIGHUP twice: by its shell, and by itself.
+                if was_interrupted and number != signal.SIGHUP:
                     signal.signal(number, signal.SIG_DFL)
                     signal.raise_signal(number)
                 was_interrupted = True

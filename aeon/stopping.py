@@ -51,8 +51,8 @@ async def stopping(
 ) -> AsyncIterator[Ending]:
     """Set ``stop`` at the first signal.
 
-    The block is cancelled at the second signal, or when ``within_seconds`` have passed since
-    ``stop`` was set by whomever; 0: at once, which is no fault.
+    The block is cancelled at the second signal, unless that is SIGHUP, or when ``within_seconds``
+    have passed since ``stop`` was set by whomever; 0: at once, which is no fault.
     """
     ending = Ending()
     async with trio.open_nursery() as nursery:
@@ -74,6 +74,9 @@ async def stopping(
 
             async def watch_signals() -> None:
                 async for number in received:
+                    if stop.is_set() and number == signal.SIGHUP:
+                        # A terminal that is closed sends it twice; systemd after SIGTERM, if asked.
+                        continue
                     if stop.is_set():
                         cut_short("second stop signal")
                         return

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import trio
+import trio.testing
 
 from aeon.interruption import Interrupted, run_until_interrupted
 
@@ -37,6 +38,24 @@ def test_a_signal_cancels_and_waits_for_the_cleaning_up(number: signal.Signals) 
         finally:
             with trio.CancelScope(shield=True):
                 await trio.lowlevel.checkpoint()
+                done.append("cleaned up")
+
+    with pytest.raises(Interrupted):
+        run_until_interrupted(work)
+    assert done == ["cleaned up"]
+
+
+def test_a_closed_terminal_that_hangs_up_twice_lets_it_clean_up() -> None:
+    done = []
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                os.kill(os.getpid(), signal.SIGHUP)
+                await trio.testing.wait_all_tasks_blocked()
                 done.append("cleaned up")
 
     with pytest.raises(Interrupted):

@@ -30,6 +30,17 @@ async def test_the_second_signal_cuts_short() -> None:
     assert ending.seconds_left() == 0.0
 
 
+async def test_a_hangup_is_no_second_signal() -> None:
+    stop = trio.Event()
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    async with stopping(stop, within_seconds=30.0, signals=signals) as ending:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.wait()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await trio.testing.wait_all_tasks_blocked()
+    assert not ending.was_cut_short
+
+
 async def test_the_budget_cuts_short(autojump_clock: trio.testing.MockClock) -> None:
     stop = trio.Event()
     async with stopping(stop, within_seconds=25.0) as ending:
