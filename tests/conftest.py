@@ -1,4 +1,4 @@
-"""Fixtures every test may use: a real PostgreSQL, and databases in it."""
+"""What every test has: a bound on its time; and may use: a real PostgreSQL, databases in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ import pytest
 
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres
+from tests.helpers.hangs import run_bounded
 from tests.helpers.postgres import FAST_SETTINGS, TestServer, sweep
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bound every test that runs in Trio; what else hangs is pytest-timeout's business."""
+    for item in items:
+        if item.get_closest_marker("trio") is not None:
+            item.add_marker(pytest.mark.trio(run=run_bounded), append=False)
 
 
 @pytest.fixture(scope="session")
