@@ -1,6 +1,7 @@
 """``aeon serve`` as a process of its own, so that it can be killed."""
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,16 @@ from typing import IO
 
 from tests.helpers.clients import Server
 from tests.helpers.telegram import BOT_TOKEN
+
+START_SECONDS = 120.0
+
+
+def first_line(process: subprocess.Popen[str], within_seconds: float = START_SECONDS) -> str:
+    """What it says first; empty if it has ended. Without a word in time it hangs, and we would."""
+    assert process.stdout is not None
+    says, _, _ = select.select([process.stdout], [], [], within_seconds)
+    assert says, f"it said nothing within {within_seconds:g} s"
+    return process.stdout.readline()
 
 
 @contextmanager
@@ -36,8 +47,7 @@ def serving(
         text=True,
     )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        line = first_line(process)
         assert "listens on" in line, line
         yield Server(line.split()[-1]), process
     finally:

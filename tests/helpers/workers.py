@@ -16,6 +16,7 @@ from typing import Any
 import trio
 
 from tests.helpers.clients import Server
+from tests.helpers.node_process import first_line
 from tests.helpers.telegram import BOT_TOKEN
 
 START_SECONDS = 60.0
@@ -97,7 +98,7 @@ def serving_with_workers(
         )
     assert process.stdout is not None
     try:
-        line = process.stdout.readline()
+        line = first_line(process)
         assert "listens on" in line, f"{line}\n{log_path.read_text()}"
         yield Workers(Server(line.split()[-1]), process, log_path)
     finally:
