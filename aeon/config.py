@@ -21,6 +21,13 @@ from aeon.setting_kinds import MIN_SECRET_KEY_CHARACTERS
 SECRET_KEY_FILE: Final = "secret_key"
 MAX_WORKERS: Final = 256
 
+_IN_PLAIN_WORDS: Final = {
+    "int_parsing": "give a whole number",
+    "float_parsing": "give a number",
+    "bool_parsing": "give true or false",
+}
+"""What is said instead of pydantic's words, which are for programmers."""
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the text says which and what to do."""
@@ -61,7 +68,7 @@ class Settings(BaseSettings):
 
     database_url: kinds.DatabaseUrl | None = None
     redis_url: kinds.RedisUrl | None = None
-    redis_prefix: str = Field(default="aeon", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    redis_prefix: kinds.RedisPrefix = "aeon"
     """What all keys and channels in Redis begin with."""
     data_dir: Path = Path("data")
     upload_dir: Path = Path("data/uploads")
@@ -72,7 +79,7 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = None
     s3_region: str = "us-east-1"
     max_file_size: int = Field(default=50 * 1024 * 1024, ge=1, le=2**40)
-    media_user_quota: int = Field(default=5 * 1024**3, ge=1)
+    media_user_quota: int = Field(default=5 * 1024**3, ge=1, le=2**50)
     media_inline_pdf: bool = False
 
     telegram_bot_token: kinds.BotToken | None = None
@@ -237,7 +244,7 @@ def _explain(error: ValidationError) -> str:
     lines = ["these settings are wrong (see env.example):"]
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
-        text = fault["msg"].removeprefix("Value error, ")
+        text = _IN_PLAIN_WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         # Pydantic counts the "items" of a secret.
         lines.append(f"  {name}: {text.replace(' items after validation', ' characters')}")
     return "\n".join(lines)

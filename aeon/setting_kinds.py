@@ -22,6 +22,7 @@ MIN_WATCHDOG_SECONDS: Final = 2.0
 
 _BOT_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{30,100}")
 _WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_REDIS_PREFIX = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ORIGIN = re.compile(r"https?://[^/\s?#]+")
 _BIND = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 _PLACEHOLDER = re.compile(
@@ -107,6 +108,12 @@ def _check_redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _check_redis_prefix(prefix: str) -> str:
+    if not _REDIS_PREFIX.fullmatch(prefix):
+        raise ValueError("takes 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+    return prefix
+
+
 def _check_bot_token(token: SecretStr) -> SecretStr:
     if not _BOT_TOKEN.fullmatch(token.get_secret_value()):
         raise ValueError(
@@ -159,6 +166,7 @@ HostAndPort = Annotated[str, AfterValidator(_check_bind)]
 WatchdogSeconds = Annotated[float, AfterValidator(_check_watchdog)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
+RedisPrefix = Annotated[str, AfterValidator(_check_redis_prefix)]
 BotToken = Annotated[SecretStr, AfterValidator(_check_bot_token)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
 AdminToken = Annotated[SecretStr, AfterValidator(_check_admin_token)]

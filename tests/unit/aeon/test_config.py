@@ -120,6 +120,45 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
         assert value not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("MAX_FILE_SIZE", "50MB", "give a whole number"),
+        ("ADMIN_TELEGRAM_IDS", "@anna", "give a whole number"),
+        ("ACTOR_IDLE_SECONDS", "5m", "give a number"),
+        ("MEDIA_INLINE_PDF", "maybe", "give true or false"),
+        ("REDIS_PREFIX", "a b", "takes 1 to 64 of the characters A-Z a-z 0-9 . _ -"),
+    ],
+)
+def test_what_is_wrong_is_said_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value).splitlines()[1:] == [f"  {name}: {words}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        # Python's longest stretch of time is a billion days; PostgreSQL's begins 6,700 years ago.
+        ("EDIT_WINDOW_HOURS", "inf"),
+        ("EDIT_WINDOW_HOURS", "1e11"),
+        ("EVENT_RETENTION_DAYS", "10000000000"),
+        ("EVENT_RETENTION_DAYS", "3000000"),
+        # A PostgreSQL bigint ends before it.
+        ("MEDIA_USER_QUOTA", str(2**63)),
+    ],
+)
+def test_a_number_that_no_clock_or_column_can_hold_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"  {name}: "):
+        load_settings()
+
+
 def test_a_newcomer_gets_a_secret_key_that_stays(tmp_path: Path) -> None:
     first = load_settings(is_serving=True)
     second = load_settings(is_serving=True)
