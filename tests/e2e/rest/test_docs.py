@@ -98,6 +98,28 @@ async def test_redoc_shows_every_operation(server: Server) -> None:
 
 
 @in_browser
+async def test_only_the_front_page_goes_dark(server: Server) -> None:
+    canvas = (
+        "document.body.style.backgroundColor = 'Canvas',"
+        " getComputedStyle(document.body).backgroundColor"
+    )
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    canvases = {}
+    async with open_page() as page:
+        await page.call("Emulation.setEmulatedMedia", features=[dark])
+        for path, shown in (("/", "nav a"), ("/redoc", "#redoc"), ("/docs", "#swagger")):
+            await page.go(server.url + path)
+            await page.wait_for(
+                f"location.pathname === '{path}' && document.readyState === 'complete'"
+                f" && !!document.querySelector('{shown}')"
+            )
+            canvases[path] = await page.evaluate(canvas)
+    white = "rgb(255, 255, 255)"
+    assert canvases["/"] != white
+    assert canvases["/redoc"] == canvases["/docs"] == white
+
+
+@in_browser
 async def test_the_front_page_in_a_browser(server: Server) -> None:
     async with open_page() as page:
         await page.go(server.url + "/")
