@@ -37,12 +37,22 @@ _MISSING_TABLE: Final = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
 
 async def upgrade(url: str, revision: str = "head") -> None:
-    """Bring a database to a revision. Two at once: the second waits and finds nothing to do."""
+    """Bring a database to a revision. Two at once: the second waits and finds nothing to do.
+
+    Raises:
+        SchemaMismatch: only a newer version can take it anywhere.
+    """
+    await _require_known(url)
     await _in_thread(url, lambda config: command.upgrade(config, revision))
 
 
 async def downgrade(url: str, revision: str) -> None:
-    """Take a database back to a revision; ``base`` removes everything, data included."""
+    """Take a database back to a revision; ``base`` removes everything, data included.
+
+    Raises:
+        SchemaMismatch: only a newer version can take it anywhere.
+    """
+    await _require_known(url)
     await _in_thread(url, lambda config: command.downgrade(config, revision))
 
 
@@ -98,13 +108,9 @@ async def require_head(database: Database) -> None:
     raise SchemaMismatch(text, found=found, expected=expected)
 
 
-async def require_known(database: Database) -> None:
-    """Pass if this version can take the schema up or down.
-
-    Raises:
-        SchemaMismatch: only a newer version can.
-    """
-    found = await current_revision(database)
+async def _require_known(url: str) -> None:
+    async with Database.open(url, pool_size=1) as database:
+        found = await current_revision(database)
     if found is not None and found not in revisions():
         raise _newer(found)
 

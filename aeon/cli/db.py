@@ -34,12 +34,9 @@ def upgrade(
     """Bring the schema up to a revision: before the first start, and after each update."""
     from aeon.main import database_url
     from storage import migrate
-    from storage.database import Database
 
     async def run() -> None:
         async with database_url(load_settings()) as url:
-            async with Database.open(url, pool_size=1) as database:
-                await migrate.require_known(database)
             await migrate.upgrade(url, revision)
 
     with teach():
@@ -62,15 +59,12 @@ def downgrade(
     """Take the schema back to a revision. Data in dropped tables and columns is lost."""
     from aeon.main import database_url
     from storage import migrate
-    from storage.database import Database
 
     if not yes:
         typer.confirm(f"Go back to {revision} and lose what newer tables hold?", abort=True)
 
     async def run() -> None:
         async with database_url(load_settings()) as url:
-            async with Database.open(url, pool_size=1) as database:
-                await migrate.require_known(database)
             await migrate.downgrade(url, revision)
 
     with teach():

@@ -168,6 +168,15 @@ async def test_a_newer_schema_is_refused(database: Database) -> None:
     assert caught.value.found == "9999"
 
 
+async def test_a_newer_schema_is_taken_nowhere(database_url: str) -> None:
+    async with Database.open(database_url) as database, database.connection() as connection:
+        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    for migration in (migrate.upgrade(database_url), migrate.downgrade(database_url, "base")):
+        with pytest.raises(SchemaMismatch, match="newer Aeon"):
+            await migration
+
+
 async def test_an_older_schema_is_refused(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
