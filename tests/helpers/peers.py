@@ -23,7 +23,7 @@ from quart_trio import QuartTrio
 from aeon.net.asgi import TransportMiddleware
 from aeon.server import NetLimits
 from tests.helpers.rawsocket import RawClient, connected, frame
-from tests.helpers.serving import Running, serving
+from tests.helpers.serving import PATIENCE_SECONDS, Running, serving
 
 
 class Peer(Protocol):
@@ -80,12 +80,12 @@ class TestPeer:
         await self._connection.send(text)
 
     async def text(self) -> str:
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             data: str = await self._connection.receive()
         return data
 
     async def closed(self) -> tuple[int, str]:
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             while True:
                 try:
                     await self._connection.receive()

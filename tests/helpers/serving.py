@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import trio
@@ -28,6 +28,18 @@ IMPATIENT = NetLimits(
     app_grace_seconds=0.4,
 )
 """Every deadline short, so that tests can wait for it."""
+PATIENT = replace(
+    IMPATIENT,
+    request_head_seconds=60,
+    body_stall_seconds=60,
+    tls_handshake_seconds=60,
+    send_stall_seconds=60,
+    heartbeat_seconds=60,
+    app_stall_seconds=60,
+)
+"""For tests of something else: a peer is never given up because this machine is slow."""
+PATIENCE_SECONDS = 20.0
+"""For what a server does within a second, on a machine that has other things to do."""
 
 
 @dataclass
@@ -54,11 +66,11 @@ class Running:
 
     async def wait_begun(self, count: int = 1) -> None:
         """Wait until so many requests and handshakes have reached the application."""
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             while self.requests_begun < count:
                 await self._another_began.wait()
 
-    async def at_rest(self, within_seconds: float = 3.0) -> None:
+    async def at_rest(self, within_seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until nothing of any client is left: no connection, no WebSocket, no task."""
         with trio.move_on_after(within_seconds):
             while not self._is_at_rest():  # noqa: ASYNC110 - Trio has no event for a task's end
@@ -175,7 +187,7 @@ async def serving(
             yield known[0]
         finally:
             stop.set()
-            with trio.move_on_after(10, shield=True) as patience:
+            with trio.move_on_after(PATIENCE_SECONDS, shield=True) as patience:
                 await stopped.wait()
             nursery.cancel_scope.cancel()
             assert not patience.cancelled_caught, "the server did not stop"

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from aeon.server import NetLimits
 from tests.helpers.rawsocket import RawClient, connected, frame
-from tests.helpers.serving import IMPATIENT, Running
+from tests.helpers.serving import Running
 
-LIMIT = IMPATIENT.max_frame_bytes
+LIMIT = NetLimits().max_frame_bytes
+
+
+@pytest.fixture
+def limits() -> NetLimits:
+    """As in production: none of these attacks is one by slowness."""
+    return NetLimits()
 
 
 @pytest.mark.parametrize(

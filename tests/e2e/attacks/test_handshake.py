@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from aeon.server import NetLimits
 from tests.helpers.rawsocket import connected, frame, get, upgrade
 from tests.helpers.serving import Running
+
+
+@pytest.fixture
+def limits() -> NetLimits:
+    """As in production: none of these attacks is one by slowness."""
+    return NetLimits()
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/", "/ws"])

@@ -15,8 +15,8 @@ import h2.exceptions
 import pytest
 import trio
 
-from tests.helpers.rawsocket import RawClient, connected, frame, still_serves
-from tests.helpers.serving import IMPATIENT, Running, serving
+from tests.helpers.rawsocket import PATIENCE_SECONDS, RawClient, connected, frame, still_serves
+from tests.helpers.serving import IMPATIENT, PATIENT, Running, serving
 
 GET = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")]
 WEBSOCKET = [
@@ -59,7 +59,7 @@ class Http2Client:
                 event = self.events.pop(0)
                 if isinstance(event, kind):
                     return event
-            with trio.fail_after(5):
+            with trio.fail_after(PATIENCE_SECONDS):
                 data = await self.client.stream.receive_some(65536)
             assert data, "the server hung up"
             self.events = self.h2.receive_data(data)
@@ -79,14 +79,14 @@ async def http2(
 
 async def test_preface_and_then_nothing(server: Running) -> None:
     async with http2(server) as client:
-        await client.client.end(within_seconds=2)
+        await client.client.end()
 
 
 async def test_idle_connection_is_closed(server: Running) -> None:
     async with http2(server) as client:
         await client.start(GET)
         await client.until(h2.events.StreamEnded)
-        await client.client.end(within_seconds=2)
+        await client.client.end()
 
 
 async def test_rapid_reset_is_ended_at_its_limit() -> None:
@@ -100,7 +100,7 @@ async def test_rapid_reset_is_ended_at_its_limit() -> None:
             ended = await client.until(h2.events.ConnectionTerminated)
             assert isinstance(ended, h2.events.ConnectionTerminated)
             assert ended.error_code == h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
-            await client.client.end(within_seconds=4)
+            await client.client.end()
         await server.at_rest()
         await still_serves(server.port)
 
@@ -109,7 +109,7 @@ async def test_rapid_reset_as_fast_as_it_can_be_sent(server: Running) -> None:
     async with http2(server) as client:
         with suppress(trio.BrokenResourceError):
             await open_and_reset(client, 2_000)
-            await client.client.end(within_seconds=4)
+            await client.client.end()
 
 
 async def open_and_reset(client: Http2Client, count: int) -> None:
@@ -260,7 +260,7 @@ async def test_websocket_whose_stream_is_reset_or_ended(server: Running) -> None
             client.h2.send_data(stream_id, frame(1, b"x"))
             end(stream_id)
             await client.flush()
-        with trio.fail_after(3):
+        with trio.fail_after(PATIENCE_SECONDS):
             while server.listening.statistics().websockets:  # noqa: ASYNC110 - the server's pace
                 await trio.sleep(0.01)
 
@@ -270,7 +270,7 @@ async def test_websocket_that_answers_no_ping_is_dropped_alone() -> None:
         async with http2(server) as client:
             await client.start(WEBSOCKET, end=False)
             await client.until(h2.events.ResponseReceived)
-            with trio.fail_after(3):
+            with trio.fail_after(PATIENCE_SECONDS):
                 while server.listening.statistics().websockets:  # noqa: ASYNC110 - its pace
                     await trio.sleep(0.01)
             await client.start(GET)
@@ -296,19 +296,18 @@ async def test_close_code_reaches_an_http2_client(server: Running) -> None:
 async def test_noise_after_the_preface(server: Running) -> None:
     async with connected(server.port) as client:
         await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 5000)
-        await client.end(within_seconds=2)
+        await client.end()
 
 
 async def test_shutdown_while_an_http2_client_reads_nothing() -> None:
-    patient = replace(IMPATIENT, send_stall_seconds=60, heartbeat_seconds=60)
-    async with serving(limits=patient, graceful_seconds=0.5) as server:
+    async with serving(limits=PATIENT, graceful_seconds=0.5) as server:
         big = [(name, "/big/9000000" if name == ":path" else value) for name, value in GET]
         async with http2(server, receive_buffer_bytes=4096) as client:
             await client.start(big)
             await client.start(WEBSOCKET, end=False)
             await server.wait_begun(2)
             server.stop.set()
-            with trio.fail_after(3):
+            with trio.fail_after(PATIENCE_SECONDS):
                 await server.stopped.wait()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.helpers.rawsocket import connected, get
-from tests.helpers.serving import Running
+from tests.helpers.rawsocket import PATIENCE_SECONDS, connected, get
+from tests.helpers.serving import PATIENT, Running, serving
 
 
 @pytest.mark.parametrize(
@@ -28,16 +28,14 @@ from tests.helpers.serving import Running
 async def test_half_request_is_given_up(server: Running, data: bytes) -> None:
     async with connected(server.port) as client:
         await client.send(data)
-        await client.end(within_seconds=2)
+        await client.end()
 
 
 async def test_slow_head_is_given_up_however_it_trickles(server: Running) -> None:
     """Slowloris: each byte in time, the head never complete."""
     async with connected(server.port) as client:
-        started = trio.current_time()
         with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
             await trickle(client.stream, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1000)
-        assert trio.current_time() - started < 2
     assert server.listening.statistics().timeouts == 1
 
 
@@ -50,7 +48,7 @@ async def test_slow_body_is_given_up_however_it_trickles(server: Running) -> Non
 
 
 async def trickle(stream: trio.SocketStream, data: bytes) -> None:
-    with trio.fail_after(4):
+    with trio.fail_after(PATIENCE_SECONDS):
         for byte in data:
             await stream.send_all(bytes([byte]))
             await trio.sleep(0.01)
@@ -60,21 +58,24 @@ async def test_idle_connection_is_closed_after_keep_alive(server: Running) -> No
     """Hypercorn 0.18 never closed an idle connection of a Quart-Trio application."""
     async with connected(server.port) as client:
         for _ in range(3):
+            asked = trio.current_time()
             await client.send(get())
             assert await client.response() == (200, b"served")
-        started = trio.current_time()
         assert await client.end() == b""
-        assert 0.2 < trio.current_time() - started < 1.5
+        assert trio.current_time() - asked > 0.3, "it was hung up on at once"
     assert server.listening.statistics().timeouts == 0
 
 
 @pytest.mark.parametrize(
     "request_bytes", [get("/", "Connection: close"), b"GET / HTTP/1.0\r\nHost: test\r\n\r\n"]
 )
-async def test_connection_close_is_honoured(server: Running, request_bytes: bytes) -> None:
-    async with connected(server.port) as client:
+async def test_connection_close_is_honoured(request_bytes: bytes) -> None:
+    async with (
+        serving(limits=PATIENT, keep_alive_seconds=60) as server,
+        connected(server.port) as client,
+    ):
         await client.send(request_bytes)
-        assert (await client.end(within_seconds=0.3)).endswith(b"served")
+        assert (await client.end()).endswith(b"served")
 
 
 async def test_handler_slower_than_every_deadline_is_left_in_peace(server: Running) -> None:
@@ -259,4 +260,4 @@ async def test_response_that_nobody_reads(server: Running) -> None:
     async with connected(server.port, receive_buffer_bytes=4096) as client:
         await client.send(get("/big/5000000"))
         await server.wait_begun()
-        await server.at_rest(within_seconds=4)
+        await server.at_rest()

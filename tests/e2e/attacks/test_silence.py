@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import trio
 from quart import websocket
 from quart_trio import QuartTrio
 
-from tests.helpers.rawsocket import connected, frame, get, upgrade
-from tests.helpers.serving import IMPATIENT, Running, serving
+from tests.helpers.rawsocket import PATIENCE_SECONDS, connected, frame, get, upgrade
+from tests.helpers.serving import IMPATIENT, PATIENT, Running, serving
 
 MANY = 100
 """More messages than an application's queues hold."""
@@ -18,10 +19,10 @@ MANY = 100
 async def test_peer_that_answers_no_ping_is_dropped(server: Running) -> None:
     """Hypercorn 0.18 sends pings and never looks for the pongs."""
     async with connected(server.port) as client:
+        connected_at = trio.current_time()
         await client.handshake()
-        started = trio.current_time()
         await client.end()
-        assert 0.5 < trio.current_time() - started < 2
+        assert trio.current_time() - connected_at > 0.5, "it had no time to answer"
     assert server.listening.statistics().heartbeats_missed == 1
 
 
@@ -52,26 +53,23 @@ async def test_peer_that_answers_pings_stays(server: Running) -> None:
 
 async def test_reader_that_stops_during_shutdown() -> None:
     """Hypercorn 0.18 waits for it for ever, because its writes are shielded."""
-    patient = replace(IMPATIENT, send_stall_seconds=60, heartbeat_seconds=60)
     async with (
-        serving(limits=patient, graceful_seconds=0.5) as server,
+        serving(limits=PATIENT, graceful_seconds=0.5) as server,
         connected(server.port, receive_buffer_bytes=4096) as reader,
         connected(server.port, receive_buffer_bytes=4096) as downloader,
     ):
         await reader.handshake("/flood/5000")
         await downloader.send(get("/big/9000000"))
         await downloader.head()
-        started = trio.current_time()
         server.stop.set()
-        with trio.fail_after(3):
+        with trio.fail_after(PATIENCE_SECONDS):
             await server.stopped.wait()
-        assert trio.current_time() - started < 1.5
 
 
 async def test_websocket_flood_that_nobody_reads_is_cut_off_and_forgotten(server: Running) -> None:
     async with connected(server.port, receive_buffer_bytes=4096) as client:
         await client.handshake("/flood/5000")
-        await server.at_rest(within_seconds=4)
+        await server.at_rest()
 
 
 async def test_application_that_reads_nothing_does_not_keep_the_connection(
@@ -97,8 +95,9 @@ async def test_application_that_writes_is_not_stalled_though_it_reads_nothing() 
             await websocket.receive()
         await websocket.send("read all")
 
+    limits = replace(PATIENT, app_stall_seconds=IMPATIENT.app_stall_seconds)
     async with (
-        serving(app, limits=replace(IMPATIENT, heartbeat_seconds=60)) as server,
+        serving(app, limits=limits) as server,
         connected(server.port) as client,
     ):
         await client.handshake()
@@ -106,6 +105,7 @@ async def test_application_that_writes_is_not_stalled_though_it_reads_nothing() 
         assert [await client.text() for _ in range(11)] == ["more"] * 10 + ["read all"]
 
 
+@pytest.mark.parametrize("limits", [PATIENT], ids=["patient"])
 async def test_pings_of_a_client_that_reads_nothing_fill_no_memory(server: Running) -> None:
     async with connected(server.port, receive_buffer_bytes=4096) as client:
         await client.handshake()
@@ -137,4 +137,4 @@ async def test_thousands_of_short_bad_connections(server: Running) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(count):
             nursery.start_soon(attack, kinds[number % len(kinds)])
-    await server.at_rest(within_seconds=10)
+    await server.at_rest()

@@ -46,7 +46,7 @@ async def over_tls(raw: RawClient) -> RawClient:
 async def test_what_is_no_handshake_is_given_up(secure: Running, data: bytes) -> None:
     async with connected(secure.port) as client:
         await client.send(data)
-        await client.end(within_seconds=2)
+        await client.end()
 
 
 async def test_client_leaves_during_the_handshake(secure: Running) -> None:
@@ -59,7 +59,7 @@ async def test_client_leaves_during_the_handshake(secure: Running) -> None:
 async def test_silence_after_the_handshake(secure: Running) -> None:
     async with connected(secure.port) as raw:
         client = await over_tls(raw)
-        await client.end(within_seconds=2)
+        await client.end()
 
 
 async def test_idle_connection_is_closed(secure: Running) -> None:
@@ -67,7 +67,7 @@ async def test_idle_connection_is_closed(secure: Running) -> None:
         client = await over_tls(raw)
         await client.send(get())
         assert await client.response() == (200, b"served")
-        await client.end(within_seconds=2)
+        await client.end()
 
 
 async def test_response_that_nobody_reads(secure: Running) -> None:
@@ -75,11 +75,11 @@ async def test_response_that_nobody_reads(secure: Running) -> None:
         client = await over_tls(raw)
         await client.send(get("/big/9000000"))
         await secure.wait_begun()
-        await secure.at_rest(within_seconds=4)
+        await secure.at_rest()
 
 
 async def test_peer_that_answers_no_ping_is_dropped(secure: Running) -> None:
     async with connected(secure.port) as raw:
         client = await over_tls(raw)
         await client.handshake()
-        await client.end(within_seconds=2)
+        await client.end()

@@ -17,12 +17,12 @@ from wsproto.extensions import PerMessageDeflate
 from aeon.config import Settings
 from tests.helpers.clients import Server
 from tests.helpers.rawsocket import connected, frame, upgrade
-from tests.helpers.serving import IMPATIENT, serving
+from tests.helpers.serving import PATIENCE_SECONDS, PATIENT, serving
 from tests.helpers.telegram import init_data
 
 ANNA = 1001
 LONG = "compressible " * 300
-LIMITS = replace(IMPATIENT, permessage_deflate=True, heartbeat_seconds=60)
+LIMITS = replace(PATIENT, permessage_deflate=True)
 OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
 
 
@@ -43,7 +43,7 @@ class Client:
 
     async def event(self, kind: type[Event]) -> Event:
         """Read on to an event of a kind; wsproto checks every frame on the way."""
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             while True:
                 for event in self._connection.events():
                     if isinstance(event, kind):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import trio
 from quart import websocket
 from quart_trio import QuartTrio
 
 from aeon.server import Transport, current_transport
 from tests.helpers.rawsocket import connected, frame
-from tests.helpers.serving import IMPATIENT, serving
+from tests.helpers.serving import PATIENCE_SECONDS, PATIENT, serving
 
-PATIENT = replace(IMPATIENT, heartbeat_seconds=60, send_stall_seconds=60)
 FRAMES = 3_000
 PAYLOAD = b"p" * 1_000
 
@@ -38,7 +35,7 @@ async def test_slower_reader_gets_joined_frames_and_the_backlog_stays_within_bou
     async with serving(app, limits=PATIENT) as server:
         async with connected(server.port, receive_buffer_bytes=4096) as reader:
             await reader.handshake("/ws")
-            with trio.fail_after(10):
+            with trio.fail_after(PATIENCE_SECONDS):
                 for number in range(FRAMES):
                     assert (await reader.text()).split()[0] == str(number)
             statistics = senders[0].statistics()
@@ -68,7 +65,7 @@ async def test_a_ping_is_answered_behind_what_waits() -> None:
     ):
         await reader.handshake("/ws")
         await reader.send(frame(9, b"first") + frame(9, b"second"))
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_SECONDS):
             opcode, payload = await reader.frame()
             while opcode == 1:
                 opcode, payload = await reader.frame()
