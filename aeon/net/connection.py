@@ -292,6 +292,8 @@ class Connection:
 
     def _set_deadline(self) -> None:
         """Say until when the next bytes have to come, given what is due from the peer."""
+        if trio.current_time() >= self._reading.deadline:
+            return  # Over: bytes that came in the last moment do not hide that they were late.
         self._reading.deadline = min(self._hang_up_at, self._due())
 
     def _is_overdue(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import trio
 
@@ -44,6 +46,17 @@ async def test_slow_body_is_given_up_however_it_trickles(server: Running) -> Non
         await client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n")
         with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
             await trickle(client.stream, b"x" * 100_000)
+    assert server.listening.statistics().timeouts == 1
+
+
+async def test_bytes_that_come_as_the_time_is_over_do_not_hide_that(server: Running) -> None:
+    """On a machine that stood still for a moment, both are there at once."""
+    async with connected(server.port) as client:
+        await client.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n")
+        await server.wait_begun()
+        time.sleep(0.5)  # noqa: ASYNC251, TID251 - the event loop is to stand still
+        await client.send(b"x")
+        await client.end()
     assert server.listening.statistics().timeouts == 1
 
 
