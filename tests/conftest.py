@@ -8,11 +8,18 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres
 from tests.helpers.hangs import run_bounded
 from tests.helpers.postgres import FAST_SETTINGS, TestServer, sweep
+
+# How long an example takes says something of the machine only: 0.2 s, unless told otherwise.
+settings.register_profile(
+    "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(trylast=True)
