@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import ssl
 import subprocess
 import sys
@@ -23,7 +22,8 @@ from aeon.limits import RATES, Kind, Limiter, Rate
 from aeon.main import open_services, serve_node
 from aeon.services import Services
 from tests.helpers.certificates import write_certificate
-from tests.helpers.clients import Rest, ok
+from tests.helpers.clients import DEADLINE_SECONDS, Rest, ok
+from tests.helpers.redis import free_port
 from tests.helpers.telegram import BOT_TOKEN, init_data
 
 ROOT = Path(__file__).parents[2]
@@ -31,13 +31,6 @@ BIN = Path(sys.executable).parent
 ANNA = 1001
 BEN = 1002
 KNOCKS = 3
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)
@@ -55,7 +48,9 @@ class Behind:
     async def client(self, address: str = "127.0.0.2") -> AsyncIterator[httpx.AsyncClient]:
         """A client that calls from an address of its own."""
         transport = httpx.AsyncHTTPTransport(verify=trusting(), local_address=address)
-        async with httpx.AsyncClient(base_url=self.url, transport=transport, timeout=20) as http:
+        async with httpx.AsyncClient(
+            base_url=self.url, transport=transport, timeout=DEADLINE_SECONDS
+        ) as http:
             yield http
 
     @asynccontextmanager
@@ -134,7 +129,7 @@ def running(command: list[str | Path], directory: Path) -> Iterator[subprocess.P
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
@@ -159,7 +154,7 @@ async def behind(
         backend = int(listening.url.rpartition(":")[2])
         port = free_port()
         with request.param(tmp_path, port, backend) as process:
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while True:
                     assert process.poll() is None, (tmp_path / "proxy.log").read_text()
                     try:
@@ -188,7 +183,7 @@ async def _check_websocket(behind: Behind, anna: Rest, chat_id: int) -> None:
     """An event comes at once, not with the next one or when a buffer is full."""
     query = f"?init_data={quote(init_data(BEN, 'Ben'), safe='')}"
     async with behind.websocket(query) as socket:
-        with trio.fail_after(10):
+        with trio.fail_after(DEADLINE_SECONDS):
             greeting = orjson.loads(await socket.get_message())
             assert greeting["type"] == "connection_established"
             await anna.send(chat_id, "through the proxy")
@@ -230,7 +225,10 @@ async def _check_that_each_address_has_its_own_limit(behind: Behind) -> None:
 
 async def _knock(behind: Behind, address: str, **headers: str) -> int:
     async with behind.websocket("?init_data=nonsense", address, **headers) as socket:
-        with trio.fail_after(10), pytest.raises(trio_websocket.ConnectionClosed) as closed:
+        with (
+            trio.fail_after(DEADLINE_SECONDS),
+            pytest.raises(trio_websocket.ConnectionClosed) as closed,
+        ):
             await _read_on(socket)
     assert closed.value.reason is not None
     code: int = closed.value.reason.code

