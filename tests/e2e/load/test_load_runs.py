@@ -27,6 +27,8 @@ from tests.helpers.telegram import BOT_TOKEN
 
 DELIVERIES_BEFORE_THE_DOOR_IS_SHUT = 500
 """More than presence and the making of chats cause among a dozen people."""
+LONGER_AND_LONGER = (1.0, 4.0, 16.0)
+"""Seconds of a run, until enough has happened on a machine that is as slow as it likes."""
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-c", "from aeon.cli.load import app; app()"]
 
@@ -143,9 +145,12 @@ async def test_fanout_reaches_everybody(server: Server, tmp_path: Path) -> None:
 
 
 async def test_storm_connects_and_resumes_without_a_gap(server: Server, tmp_path: Path) -> None:
-    status, report = await run(server.url, tmp_path, Scenario.STORM, duration_seconds=1.0)
+    for seconds in LONGER_AND_LONGER:
+        status, report = await run(server.url, tmp_path, Scenario.STORM, duration_seconds=seconds)
 
-    assert status == 0, (report["faults"], report["verdict"]["examples"])
+        assert status == 0, (report["faults"], report["verdict"]["examples"])
+        if report["counts"]["resumed"] > 12:
+            break
     assert report["counts"]["resumed"] > 12
     assert report["latencies_ms"]["handshake"]["count"] == report["counts"]["connected"]
 
@@ -160,11 +165,19 @@ async def test_rest_polls_show_every_message(server: Server, tmp_path: Path) -> 
 
 
 async def test_soak_loses_connections_and_no_event(server: Server, tmp_path: Path) -> None:
-    status, report = await run(
-        server.url, tmp_path, Scenario.SOAK, users=30, duration_seconds=2.5, processes=2
-    )
+    for seconds in LONGER_AND_LONGER:
+        status, report = await run(
+            server.url,
+            tmp_path,
+            Scenario.SOAK,
+            users=30,
+            duration_seconds=2.5 * seconds,
+            processes=2,
+        )
 
-    assert status == 0, (report["errors"], report["verdict"]["examples"])
+        assert status == 0, (report["errors"], report["verdict"]["examples"])
+        if report["counts"].get("resumed", 0) > 0:
+            break
     assert report["counts"]["resumed"] > 0
     assert report["counts"]["other_acked"] > 0
 
@@ -205,7 +218,7 @@ def test_the_command_starts_its_own_server_and_stops_it(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

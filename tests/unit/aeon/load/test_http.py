@@ -30,7 +30,7 @@ async def answering(*connections: Sequence[bytes]) -> AsyncIterator[HttpClient]:
         listeners = await nursery.start(trio.serve_tcp, serve, 0)
         port = listeners[0].socket.getsockname()[1]
         client = HttpClient(await find(f"http://127.0.0.1:{port}"))
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             yield client
         client.close()
         nursery.cancel_scope.cancel()
