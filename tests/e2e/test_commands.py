@@ -20,7 +20,7 @@ def aeon(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 
@@ -79,7 +79,7 @@ def test_an_interrupted_run_cleans_up(tmp_path: Path, number: signal.Signals) ->
         assert process.stdout is not None
         assert process.stdout.readline() == "Starting PostgreSQL and the server\n"
         process.send_signal(number)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=240)
 
     assert process.returncode == 130
     assert told == "aeon load: interrupted\n"

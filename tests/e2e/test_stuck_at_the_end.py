@@ -17,9 +17,9 @@ from tests.helpers.clients import Server, Socket
 from tests.helpers.node_process import serving
 
 ANNA = 1001
-BUDGET_SECONDS = 6
-MARGIN_SECONDS = 3
-"""For a busy machine; what was cut off at the wrong moment took six seconds longer."""
+BUDGET_SECONDS = 10
+MARGIN_SECONDS = 5
+"""For a busy machine; what was cut off at the wrong moment took as long again."""
 
 
 @pytest.mark.parametrize(("signals", "status"), [(1, ACTORS_CUT_OFF), (2, CUT_SHORT)])
@@ -51,7 +51,7 @@ async def _stuck(server: Server, database_url: str) -> AsyncIterator[Socket]:
 
 async def _somebody_waits(connection: psycopg.Connection) -> None:
     waiting = "select from pg_locks where not granted"
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         while connection.execute(waiting).rowcount == 0:  # noqa: ASYNC110 - another process
             await trio.sleep(0.02)
 

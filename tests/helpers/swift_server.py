@@ -48,7 +48,7 @@ def running_swift(folder: Path, port: int = 0) -> Iterator[tuple[str, subprocess
         yield f"http://127.0.0.1:{line.split()[1]}", process
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         if process.stdout is not None:
             process.stdout.close()
 

@@ -104,5 +104,5 @@ def serving_with_workers(
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         process.stdout.close()

@@ -51,7 +51,7 @@ def test_the_command_says_so_and_exits_with_2(database_url: str) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
     assert done.returncode == 2
