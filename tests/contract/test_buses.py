@@ -39,7 +39,7 @@ async def running(*buses: Bus) -> Any:
     async with trio.open_nursery() as nursery:
         for bus in buses:
             await nursery.start(bus.run)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             yield nursery
         nursery.cancel_scope.cancel()
 

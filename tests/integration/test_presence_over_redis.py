@@ -48,7 +48,7 @@ async def node(redis: RedisServer) -> AsyncIterator[Presence]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while not condition():  # noqa: ASYNC110 - what comes over Redis comes when it comes
             await trio.sleep(0.01)
 

@@ -18,11 +18,11 @@ from storage.bus_redis import RedisBus, RedisOptions
 from tests.helpers.redis import RedisServer, free_port, running_redis
 
 QUICK = RedisOptions(
-    connect_seconds=1.0,
+    connect_seconds=5.0,
     ping_seconds=0.1,
-    answer_seconds=0.3,
+    answer_seconds=1.0,
     heartbeat_seconds=0.1,
-    node_expiry_seconds=1.0,
+    node_expiry_seconds=1.5,
     last_retry_seconds=0.1,
 )
 
@@ -46,7 +46,7 @@ async def running(*buses: RedisBus) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
         for bus in buses:
             await nursery.start(bus.run)
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             yield
         nursery.cancel_scope.cancel()
 

@@ -21,6 +21,9 @@ SEED = os.environ.get("AEON_FUZZ_SEED")
 TASKS = 16
 POOL_SIZE = 8
 COPY_ROWS = 300
+WANTED = 50
+"""Operations that were cut off, at least."""
+PATIENCE_SECONDS = 60.0
 
 ECHO = Query("SELECT %(value)s::bigint, pg_sleep(%(seconds)s)")
 DOUBLE = Query("SELECT %(value)s::bigint * 2")
@@ -162,16 +165,20 @@ async def test_random_cancellation(database_url: str) -> None:
             await connection.execute("CREATE TABLE copied (pair bigint, half int)")
             await connection.execute(DUPLICATE)
         fuzz = Fuzz(database)
-        with trio.move_on_after(SECONDS):
+        with trio.fail_after(SECONDS + PATIENCE_SECONDS):
             async with trio.open_nursery() as nursery:
                 for _ in range(TASKS):
                     nursery.start_soon(fuzz.run_task)
+                await trio.sleep(SECONDS)
+                # A machine that has other things to do gets through less of it.
+                while fuzz.counts["cancelled"] <= WANTED:  # noqa: ASYNC110 - they only count
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
 
         await _all_slots_work(database, database_url)
         statistics = database.statistics()
         assert statistics.in_use == 0
         assert statistics.waiting == 0
-        assert fuzz.counts["cancelled"] > 50
         async with database.connection() as connection:
             assert await connection.execute("DELETE FROM halves WHERE pair = 0") == 1
             assert await _torn(connection, "halves", 2) == 0
@@ -205,7 +212,7 @@ async def _all_slots_work(database: Database, database_url: str) -> None:
             task_status.started()
             await everybody_checked.wait()
 
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
             for _ in range(POOL_SIZE):
                 await nursery.start(hold)
@@ -221,7 +228,7 @@ async def _wait_for_backends(database_url: str, condition: str, expected: int) -
         "SELECT count(*) FROM pg_stat_activity"
         f" WHERE application_name = 'aeon_fuzz' AND {condition}"
     )
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with Database.open(database_url, pool_size=1) as database:
             while True:
                 async with database.connection() as connection:

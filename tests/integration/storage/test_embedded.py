@@ -223,13 +223,15 @@ async def test_a_killed_server_is_started_again(
         killed = server.pid
         async with Database.open(server.url) as database:
             os.kill(killed, signal.SIGKILL)
-            with trio.fail_after(20):
-                while server.pid == killed:
+            with trio.fail_after(60):
+                answer = None
+                # Who was told that it is away may be told so once more when it is back.
+                while server.pid == killed or answer is None:
+                    answer = None
                     with suppress(Unavailable):
                         async with database.connection() as connection:
-                            await connection.fetch_one("SELECT 1")
-            async with database.connection() as connection:
-                assert await connection.fetch_one("SELECT 1") == (1,)
+                            answer = await connection.fetch_one("SELECT 1")
+            assert answer == (1,)
     assert "starting it again" in caplog.text
 
 

@@ -147,7 +147,7 @@ class Talk:
             number += 1
 
     async def wait_until(self, is_reached: Callable[[], bool]) -> None:
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             while not is_reached():
                 await self.news.wait()
 

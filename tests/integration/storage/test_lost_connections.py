@@ -14,6 +14,7 @@ from storage.database import Database, Query
 from storage.errors import CommitUnknown, StorageError, Unavailable
 from tests.helpers.proxy import PostgresProxy
 
+PATIENCE_SECONDS = 30.0
 ONE = Query("SELECT 1")
 COUNT = Query("SELECT count(*) FROM notes")
 INSERT = Query("INSERT INTO notes VALUES (1)")
@@ -53,7 +54,7 @@ async def wait_for_sleeper(database: Database, query: str) -> int:
         "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query = %(query)s"
         " AND datname = current_database()"
     )
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         while True:
             async with database.connection() as connection:
                 row = await connection.fetch_one(sleeping, {"query": query})
@@ -78,6 +79,16 @@ async def killed_in(database: Database, query: str) -> AsyncIterator[None]:
 async def run_alone(database: Database, query: str) -> None:
     async with database.connection() as connection:
         await connection.execute(query)
+
+
+async def run_in_the_end(database: Database, query: str) -> None:
+    """Once there is time for it: with deadlines as short as in a test, not always the first."""
+    with trio.fail_after(PATIENCE_SECONDS):
+        while True:
+            try:
+                return await run_alone(database, query)
+            except StorageError:
+                continue
 
 
 async def run_in_transaction(database: Database, query: str) -> None:
@@ -183,10 +194,10 @@ async def test_a_silent_server_is_given_up(
         Database.open(proxy.url, statement_timeout_seconds=0.1) as database,
     ):
         proxy.flowing = trio.Event()
-        with trio.fail_after(5), pytest.raises(Unavailable):
+        with trio.fail_after(PATIENCE_SECONDS), pytest.raises(Unavailable):
             await run_alone(database, "SELECT 1")
         proxy.flowing.set()
-        await run_alone(database, "SELECT 1")
+        await run_in_the_end(database, "SELECT 1")
 
 
 async def test_a_server_that_takes_nothing_in_is_given_up(
@@ -200,10 +211,10 @@ async def test_a_server_that_takes_nothing_in_is_given_up(
         Database.open(proxy.url, statement_timeout_seconds=0.1) as database,
     ):
         proxy.taking = trio.Event()
-        with trio.fail_after(5), pytest.raises(Unavailable):
+        with trio.fail_after(PATIENCE_SECONDS), pytest.raises(Unavailable):
             await run_alone(database, f"SELECT length('{'x' * 2**22}')")
         proxy.taking.set()
-        await run_alone(database, "SELECT 1")
+        await run_in_the_end(database, "SELECT 1")
 
 
 async def test_hung_up_while_idle(notes: Database) -> None:
@@ -226,7 +237,7 @@ async def test_a_cancelled_commit_is_waited_for(
     notes: Database, commit: Callable[[Database], Awaitable[None]]
 ) -> None:
     """Once COMMIT is out, the answer is worth more than a second."""
-    await make_commit_sleep(notes, 0.3)
+    await make_commit_sleep(notes, 1.5)
     is_done = False
     async with trio.open_nursery() as nursery:
 
@@ -250,7 +261,7 @@ async def test_but_not_for_ever(
 ) -> None:
     monkeypatch.setattr(driver, "SETTLE_SECONDS", 0.1)
     await make_commit_sleep(notes, 30)
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(commit, notes)
             await wait_for_sleeper(notes, "COMMIT")

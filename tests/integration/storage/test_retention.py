@@ -160,7 +160,7 @@ async def test_of_many_nodes_one_walks(talk: Talk):
     before = talk.database.statistics().queries
     async with trio.open_nursery() as nursery:
         await nursery.start(worker.run)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while talk.database.statistics().queries == before or talk.database.statistics().in_use:
                 await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
@@ -175,7 +175,7 @@ async def test_the_job_runs_until_cancelled(talk: Talk):
     worker = RetentionJob(talk.database, KEEP_FIVE, interval_seconds=0.01, pause_seconds=0)
     async with trio.open_nursery() as nursery:
         await nursery.start(worker.run)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while worker.statistics().rounds < 2:
                 await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
