@@ -23,7 +23,7 @@ from aeon.config import Settings
 from aeon.main import open_services, serve_node
 from aeon.services import Services
 from storage.commands import AnyCommand, Outcome
-from tests.helpers.clients import Server
+from tests.helpers.clients import DEADLINE_SECONDS, Server
 from tests.helpers.files import picture
 from tests.helpers.promql import TARGET, Moment, labels_named, parse, selectors
 from tests.helpers.proxy import PostgresProxy
@@ -145,7 +145,7 @@ async def test_a_stuck_actor_fires(
         monkeypatch.setattr(services.writer, "append", block_one)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(anna.send, stuck_id, "waits")
-            with trio.fail_after(5):
+            with trio.fail_after(DEADLINE_SECONDS):
                 await blocked.wait()
             early = await Scrape.of(server)
             monkeypatch.setattr(environment, "clock", lambda: clock() + 31)
@@ -168,8 +168,8 @@ async def test_slow_consumers_and_dead_letters_fire(server: Server, services: Se
         chat = services.system.ref("chat", await anna.create_group())
         for _ in range(21):
             chat.tell(None)  # nothing the rules of a chat could carry out
-        with trio.fail_after(5):
-            while not services.system.dead_letters.total:  # noqa: ASYNC110 - it has no event
+        with trio.fail_after(DEADLINE_SECONDS):
+            while services.system.dead_letters.total < 21:  # noqa: ASYNC110 - it has no event
                 await trio.sleep(0.01)
         after = await Scrape.of(server)
     moment = Moment(before, after, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from tests.helpers.clients import Server
+from tests.helpers.clients import DEADLINE_SECONDS, Server
 from tests.helpers.rawsocket import connected, frame, get, upgrade
 
 
@@ -31,7 +31,7 @@ async def test_node_outlives_attacks_and_keeps_no_task_of_them(server: Server) -
             await client.send(bad)
             assert (await client.closed()).code == code
     await serves(port)
-    with trio.fail_after(5):
+    with trio.fail_after(DEADLINE_SECONDS):
         while trio.lowlevel.current_statistics().tasks_living > at_rest:  # noqa: ASYNC110
             await trio.sleep(0.01)
 

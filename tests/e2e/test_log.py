@@ -19,7 +19,7 @@ from urllib.parse import quote
 import httpx
 import trio
 
-from tests.helpers.clients import Rest, Server
+from tests.helpers.clients import DEADLINE_SECONDS, Rest, Server
 from tests.helpers.files import picture
 from tests.helpers.node_process import serving
 from tests.helpers.proxy import PostgresProxy
@@ -50,7 +50,7 @@ class Run:
 
     async def find(self, **fields: object) -> dict[str, Any]:
         """Wait for a line with these fields; a list's field has to hold the value."""
-        with trio.fail_after(5):
+        with trio.fail_after(DEADLINE_SECONDS):
             while True:
                 for line in self.lines():
                     if all(_has(line.get(name), value) for name, value in fields.items()):

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from aeon.load.server_figures import read_metrics
 from aeon.main import serve_node
 from aeon.services import Services
-from tests.helpers.clients import Server
+from tests.helpers.clients import DEADLINE_SECONDS, Server
 from tests.helpers.scraping import Scrape
 
 TOKEN = "metrics-token-of-a-test"
@@ -95,7 +95,7 @@ async def test_counts_what_people_do(server: Server) -> None:
             open_now = await Scrape.of(server)
         refused = await server_refuses(server)
         after = await Scrape.of(server)
-        with trio.fail_after(5):
+        with trio.fail_after(DEADLINE_SECONDS):
             while after.value("aeon_websocket_connections"):
                 after = await Scrape.of(server)
 

@@ -13,7 +13,7 @@ import trio.testing
 from aeon.config import Settings
 from aeon.services import Services
 from tests.e2e.media.uploading import UPLOAD, fetch, try_upload, upload
-from tests.helpers.clients import Rest, Server
+from tests.helpers.clients import DEADLINE_SECONDS, Rest, Server
 from tests.helpers.files import picture, png_bomb
 
 ANNA, BORIS = 2101, 2102
@@ -209,7 +209,7 @@ async def test_too_large_without_an_announcement_is_refused_on_the_way(
                 sent += 65536
 
         nursery.start_soon(send_for_ever)
-        with trio.fail_after(10):
+        with trio.fail_after(DEADLINE_SECONDS):
             answer = await stream.receive_some(65536)
         nursery.cancel_scope.cancel()
         await trio.aclose_forcefully(stream)
@@ -244,7 +244,7 @@ async def test_a_body_that_stops_half_way_leaves_nothing(
         await upload(anna, b"first", "so that the directories exist")
         stream = await begin_upload(server, anna, "Content-Length: 900000")
         await stream.send_all(PART_HEAD + bytes(500_000))
-        with trio.fail_after(5):
+        with trio.fail_after(DEADLINE_SECONDS):
             while not await staged(services):
                 await trio.testing.wait_all_tasks_blocked(0.01)
             await stream.aclose()

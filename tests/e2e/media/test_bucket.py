@@ -22,7 +22,7 @@ from aeon.media.s3 import _translating
 from aeon.media.store import ObjectMissing
 from aeon.services import Services
 from tests.e2e.media.uploading import fetch, try_upload, upload
-from tests.helpers.clients import Server
+from tests.helpers.clients import DEADLINE_SECONDS, Server
 from tests.helpers.files import picture
 from tests.helpers.swift_server import ACCESS_KEY, BUCKET, SECRET_KEY, running_swift
 
@@ -83,7 +83,7 @@ async def test_a_files_whole_life_in_a_bucket(settings: Settings, tmp_path: Path
         for folder in (settings.upload_dir, other.upload_dir):
             assert [one for one in folder.rglob("*") if one.is_file()] == []
         await anna.delete(f"/api/v1/messages/{message['id']}")
-        with trio.fail_after(10):
+        with trio.fail_after(DEADLINE_SECONDS):
             while await services.media.store.keys():
                 await trio.testing.wait_all_tasks_blocked(0.01)
         gone = await fetch(seen["media_url"])

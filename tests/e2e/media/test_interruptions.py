@@ -25,7 +25,7 @@ from tests.e2e.media.test_resumable import (
     wait_for_offset,
 )
 from tests.e2e.media.uploading import fetch, try_upload
-from tests.helpers.clients import Rest, Server, ok
+from tests.helpers.clients import DEADLINE_SECONDS, Rest, Server, ok
 from tests.helpers.node_process import serving
 
 ANNA = 2301
@@ -50,7 +50,7 @@ async def half_a_piece(
 
 async def wait_past(anna: Rest, path: str, wanted: int) -> int:
     """Wait until so much is confirmed; the server does it every few megabytes."""
-    with trio.fail_after(10):
+    with trio.fail_after(DEADLINE_SECONDS):
         while (place := await offset(anna, path)) < wanted:
             await trio.testing.wait_all_tasks_blocked(0.01)
     return place
@@ -125,7 +125,7 @@ async def test_two_nodes_do_not_write_to_one_upload(settings: Settings) -> None:
         # The connection is closed: its node keeps what came, and lets go of the upload.
         place = SAFE_BYTES + 300_000
         await wait_for_offset(again, path, place)
-        with trio.fail_after(5):
+        with trio.fail_after(DEADLINE_SECONDS):
             while True:
                 done = await patch(again, path, place, content[place:])
                 if done.status_code != 423:

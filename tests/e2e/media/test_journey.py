@@ -10,7 +10,7 @@ from PIL import Image
 
 from aeon.services import Services
 from tests.e2e.media.uploading import fetch, upload
-from tests.helpers.clients import Server
+from tests.helpers.clients import DEADLINE_SECONDS, Server
 from tests.helpers.files import made_by_ffmpeg, picture
 
 ANNA, BORIS = 2001, 2002
@@ -116,7 +116,7 @@ async def test_a_forward_shares_the_file_and_the_last_deletion_removes_it(
         assert not await services.media.janitor.collect(file["media_id"])
         assert (await fetch(file["media_url"])).status_code == 200
         await anna.delete(f"/api/v1/messages/{copy['id']}")
-        with trio.fail_after(5):
+        with trio.fail_after(DEADLINE_SECONDS):
             while await services.media.store.keys():
                 await trio.testing.wait_all_tasks_blocked()
 

@@ -14,7 +14,7 @@ from aeon.main import open_services, serve_node
 from aeon.services import Services
 from storage import uploads as upload_rows
 from tests.e2e.media.uploading import fetch
-from tests.helpers.clients import Rest, Server, ok
+from tests.helpers.clients import DEADLINE_SECONDS, Rest, Server, ok
 from tests.helpers.files import picture
 
 ANNA, BORIS = 2201, 2202
@@ -324,6 +324,6 @@ async def break_off(server: Server, anna: Rest, path: str, content: bytes, cut: 
 
 
 async def wait_for_offset(anna: Rest, path: str, wanted: int) -> None:
-    with trio.fail_after(5):
+    with trio.fail_after(DEADLINE_SECONDS):
         while await offset(anna, path) != wanted:
             await trio.testing.wait_all_tasks_blocked(0.01)

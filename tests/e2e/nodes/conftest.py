@@ -12,7 +12,7 @@ import trio
 from aeon.config import Settings
 from aeon.main import open_services, serve_node
 from aeon.services import Services
-from tests.helpers.clients import Server
+from tests.helpers.clients import DEADLINE_SECONDS, Server
 from tests.helpers.redis import RedisServer, running_redis
 
 
@@ -33,7 +33,7 @@ class Node(Server):
         order; a test that names the first event of a connection waits for it before.
         """
         assert self.services.cluster is not None
-        with trio.fail_after(10):
+        with trio.fail_after(DEADLINE_SECONDS):
             while self.services.cluster.relay.statistics().passed_by < events:  # noqa: ASYNC110
                 await trio.sleep(0.005)
 

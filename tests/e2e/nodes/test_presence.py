@@ -10,6 +10,7 @@ import trio
 
 from aeon.config import Settings
 from tests.e2e.nodes.conftest import Node
+from tests.helpers.clients import DEADLINE_SECONDS
 from tests.helpers.redis import RedisServer
 from tests.helpers.workers import serving_environment, serving_with_workers
 
@@ -37,7 +38,7 @@ async def test_who_was_there_before_is_asked_for(a: Node, b: Node) -> None:
         chat_id = await anna.create_group(BORIS)
         async with b.connected(BORIS, "Boris"), a.connected(ANNA):
             # The other node hears of him by the bus, soon and not at once.
-            with trio.fail_after(10):
+            with trio.fail_after(DEADLINE_SECONDS):
                 there = await anna.get(f"/api/v1/chats/{chat_id}/online")
                 while there["online"] != [ANNA, BORIS]:
                     await trio.sleep(0.05)

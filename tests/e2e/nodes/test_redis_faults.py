@@ -9,7 +9,7 @@ import trio
 
 from storage.bus import Bus
 from tests.e2e.nodes.conftest import Node, RunNode
-from tests.helpers.clients import Rest, Socket
+from tests.helpers.clients import DEADLINE_SECONDS, Rest, Socket
 from tests.helpers.redis import RedisServer
 
 ANNA, BEN = 1001, 1002
@@ -35,7 +35,7 @@ class Talk:
         assert [event["seq"] for event in self.socket.events] == list(range(2, self.sent + 1))
 
     async def until_connected(self, *, connected: bool) -> None:
-        with trio.fail_after(10):
+        with trio.fail_after(DEADLINE_SECONDS):
             for node in (self.a, self.b):
                 while bus_of(node).is_connected is not connected:  # noqa: ASYNC110
                     await trio.sleep(0.01)
@@ -105,7 +105,7 @@ async def test_a_packet_that_never_arrives_is_found(talk: Talk) -> None:
     await talk.say()
     bus.publish = publish  # type: ignore[method-assign]
     await talk.say()
-    with trio.fail_after(3):
+    with trio.fail_after(4):
         await talk.is_heard()
 
 

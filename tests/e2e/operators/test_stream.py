@@ -17,7 +17,7 @@ from aeon.config import Settings
 from aeon.main import open_services, serve_node
 from aeon.services import Services
 from tests.e2e.operators.conftest import ADMIN_ID, ADMIN_TOKEN, Blockade
-from tests.helpers.clients import Rest, Server
+from tests.helpers.clients import DEADLINE_SECONDS, Rest, Server
 from tests.helpers.proxy import PostgresProxy
 from tests.helpers.telegram import init_data
 
@@ -60,13 +60,13 @@ async def following(server: Server) -> AsyncIterator[tuple[Follower, str]]:
 
 
 async def until_busy(services: Services, chat_id: int, *, busy: bool = True) -> None:
-    with trio.fail_after(5):
+    with trio.fail_after(DEADLINE_SECONDS):
         while (services.system.describe(Address("chat", chat_id)).state == "busy") is not busy:
             await trio.lowlevel.checkpoint()
 
 
 async def none_open(services: Services) -> None:
-    with trio.fail_after(5):
+    with trio.fail_after(DEADLINE_SECONDS):
         while len(services.streams):  # noqa: ASYNC110 - the server tells nobody
             await trio.sleep(0.01)
 
@@ -169,7 +169,7 @@ async def look_while_away(
             assert (await http.post(path, headers=token)).status_code == 200
             await until_busy(services, chat_id, busy=False)
             nursery.cancel_scope.cancel()
-        with trio.fail_after(10):
+        with trio.fail_after(DEADLINE_SECONDS):
             for path in ("system", "actors", "tree", "dead-letters", "sessions"):
                 for headers in (admin.headers, token):
                     answer = await http.get(f"/api/v1/admin/{path}", headers=headers)
