@@ -162,7 +162,7 @@ async def test_a_server_that_goes_away_is_a_sentence(services: Services, tmp_pat
     async with trio.open_nursery() as nursery:
         stop = trio.Event()
         listening = await nursery.start(serve_node, services, stop)
-        arguments = ("--url", listening.url, "--interval", "0.2", "--patience", "0.5")
+        arguments = ("--url", listening.url, "--interval", "0.2", "--patience", "2")
         async with on_a_terminal(tmp_path, *arguments) as terminal:
             await terminal.wait_for("order: busiest")
             stop.set()
