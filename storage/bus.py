@@ -49,6 +49,7 @@ class BusStatistics:
     """A snapshot; the counts only grow."""
 
     is_connected: bool
+    is_refused: bool
     published: int
     """Entries that were handed to the other nodes."""
     received: int
@@ -81,7 +82,15 @@ class Bus(Protocol):
 
     @property
     def is_connected(self) -> bool:
-        """Whether others hear this node now, as far as it knows."""
+        """Whether this node can hear the others now, as far as it knows."""
+        ...
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the bus is there and refuses what this node asks of it.
+
+        Others then do not hear this node, or can not see that it lives and who is here.
+        """
         ...
 
     def publish(self, topic: str, payload: bytes) -> bool:

@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 import trio
@@ -26,9 +27,10 @@ from storage import redis_link
 from storage.bus import FAREWELL_SECONDS, BusAway, BusStatistics, ConnectHook, Handler
 from storage.bus_keys import NodeKeys, as_text
 from storage.bus_outgoing import Outgoing
-from storage.bus_packet import NODE_ID_BYTES, BadPacket, decode_packet, encode_packet
+from storage.bus_packet import NODE_ID_BYTES, BadPacket, Entry, decode_packet, encode_packet
 from storage.redis_link import RedisAddress, RedisLink
 
+_PUBLISH: Final = b"PUBLISH"
 _log = structlog.get_logger(__name__)
 
 
@@ -69,6 +71,8 @@ class RedisBus:
         self._outgoing = Outgoing()
         self._has_waiting = trio.Event()
         self._has_sent = trio.Event()
+        # What was refused when it was last asked over this connection.
+        self._refused: set[object] = set()
         self._is_sending = False
         self._is_leaving = False
         self._connection: RedisLink | None = None
@@ -94,6 +98,11 @@ class RedisBus:
         """See ``Bus``."""
         return self._connection is not None
 
+    @property
+    def is_refused(self) -> bool:
+        """See ``Bus``."""
+        return bool(self._refused)
+
     def publish(self, topic: str, payload: bytes) -> bool:
         """See ``Bus``."""
         if self._connection is None or not self._outgoing.offer(topic, payload):
@@ -114,6 +123,7 @@ class RedisBus:
         """See ``Bus``."""
         return BusStatistics(
             is_connected=self.is_connected,
+            is_refused=self.is_refused,
             published=self._published,
             received=self._received,
             dropped=self._dropped,
@@ -162,6 +172,7 @@ class RedisBus:
                     self._note_trouble("redis_away", redis_link.first_code(error))
             finally:
                 self._connection = None
+                self._refused.clear()
                 self._note_sent()
                 self._dropped += self._outgoing.clear()
             if not is_started:
@@ -277,24 +288,33 @@ class RedisBus:
             await trio.sleep(self._options.ping_seconds)
 
     async def _send(self, connection: RedisLink) -> None:
+        # An empty packet tells nothing, but whether others would hear it.
+        await self._send_packet(connection, [])
         while True:
-            await self._has_waiting.wait()
+            is_muted = _PUBLISH in self._refused
+            patience_seconds = self._options.heartbeat_seconds if is_muted else math.inf
+            with trio.move_on_after(patience_seconds) as patience:
+                await self._has_waiting.wait()
             entries = self._outgoing.take()
-            if not entries:
+            if entries or patience.cancelled_caught:
+                await self._send_packet(connection, entries)
+            else:
                 self._has_waiting = trio.Event()
-                continue
-            packet = encode_packet(self._node_id, entries)
-            is_sent = False
-            self._is_sending = True
-            try:
-                is_sent = await self._is_done(connection, b"PUBLISH", self._channel, packet)
-            finally:
-                if is_sent:
-                    self._packets_sent += 1
-                    self._published += len(entries)
-                else:
-                    self._dropped += len(entries)
-                self._note_sent()
+
+    async def _send_packet(self, connection: RedisLink, entries: list[Entry]) -> None:
+        packet = encode_packet(self._node_id, entries)
+        is_sent = False
+        self._is_sending = True
+        try:
+            is_sent = await self._is_done(connection, _PUBLISH, self._channel, packet)
+            self._note_answer(_PUBLISH, is_granted=is_sent)
+        finally:
+            if is_sent:
+                self._packets_sent += 1
+                self._published += len(entries)
+            else:
+                self._dropped += len(entries)
+            self._note_sent()
 
     def _note_sent(self) -> None:
         self._is_sending = False
@@ -330,8 +350,10 @@ class RedisBus:
             await ask()
         except BusAway as error:
             if self._connection is not None and self._connection.usable:
+                self._note_answer(ask, is_granted=False)
                 self._note_trouble("redis_refuses", error.code)
             return False
+        self._note_answer(ask, is_granted=True)
         return True
 
     async def _ask(self, command: bytes, *arguments: bytes | str | int) -> ResponseType:
@@ -352,6 +374,12 @@ class RedisBus:
         self._connects += 1
         self._told.clear()
         _log.info("redis_connected", connects=self._connects)
+
+    def _note_answer(self, asked: object, *, is_granted: bool) -> None:
+        if is_granted:
+            self._refused.discard(asked)
+        else:
+            self._refused.add(asked)
 
     def _note_trouble(self, event: str, code: str) -> None:
         self._last_error = code

@@ -58,7 +58,7 @@ class Cluster:
             self.audience,
             record,
             catch_up=self.relay.catch_up,
-            is_connected=lambda: bus.is_connected,
+            is_told=lambda: bus.is_connected and not bus.is_refused,
             times=times,
         )
         bus.on_connect(self.sweep.hurry)

@@ -83,13 +83,13 @@ class Sweep:
         record: Record,
         *,
         catch_up: Callable[[ChatId, Seq], None],
-        is_connected: Callable[[], bool],
+        is_told: Callable[[], bool],
         times: SweepTimes | None = None,
     ) -> None:
         self._audience = audience
         self._record = record
         self._catch_up = catch_up
-        self._is_connected = is_connected
+        self._is_told = is_told
         self._times = times or SweepTimes()
         self._hurry = trio.Event()
         self._since: datetime | None = None
@@ -146,8 +146,8 @@ class Sweep:
         """Wait for the next round; losing the bus shortens the wait within a second."""
         waited = 0.0
         while not self._hurry.is_set():
-            is_told = self._is_connected() and not self._audience.has_lost_track
-            patience = self._times.connected if is_told else self._times.away
+            is_well = self._is_told() and not self._audience.has_lost_track
+            patience = self._times.connected if is_well else self._times.away
             if waited >= patience:
                 return
             step = min(self._times.away, patience - waited)

@@ -26,7 +26,7 @@ async def _get_readiness(call: Call) -> Answer:
     """Say whether to send traffic here: 503 while it drains, or without its database.
 
     Also with a schema older than this version needs; a newer one is let pass, since nodes are
-    updated one after the other. A Redis that is away keeps nobody from being served.
+    updated one after the other. A Redis that is away or refuses keeps nobody from being served.
     """
     readiness = await node.check_readiness(call.services)
     status = 200 if readiness is Readiness.READY else 503

@@ -22,7 +22,7 @@ _NOW: Final = {
     "presence": frozenset({"waiting", "online", "online_here", "other_nodes", "is_current"}),
     "retention": frozenset[str](),
     "audit": frozenset({"waiting"}),
-    "bus": frozenset({"is_connected", "waiting", "waiting_bytes"}),
+    "bus": frozenset({"is_connected", "is_refused", "waiting", "waiting_bytes"}),
     "audience": frozenset({"chats", "users", "arriving"}),
     "relay": frozenset({"waiting", "waiting_bytes"}),
     "sweep": frozenset[str](),

@@ -124,11 +124,18 @@ def _head(system: Json) -> Text:
     return text
 
 
+def _bus_state(bus: Json | None) -> str:
+    if not bus:
+        return "off"
+    if not bus.get("is_connected"):
+        return "lost"
+    return "refused" if bus.get("is_refused") else "up"
+
+
 def _figures(system: Json, trend: Trend) -> list[Text]:
     rates, writer = _part(system, "rates"), _part(system, "writer")
     fanout, outboxes = _part(system, "fanout"), _part(system, "outboxes")
-    database, loop, bus = _part(system, "database"), _part(system, "event_loop"), system.get("bus")
-    connection = "off" if not bus else "up" if bus.get("is_connected") else "lost"
+    database, loop = _part(system, "database"), _part(system, "event_loop")
     pairs = [
         ("writer", f"commit p99 {duration(writer.get('commit_p99_seconds'))},"
                    f" {count(writer.get('queued_commands'))} wait"),
@@ -139,7 +146,7 @@ def _figures(system: Json, trend: Trend) -> list[Text]:
                      f" {size(outboxes.get('pending_bytes'))}"),
         ("event loop", f"p99 {duration(loop.get('lag_p99_seconds'))} late,"
                        f" longest {duration(loop.get('lag_max_seconds'))}"),
-        ("bus", connection),
+        ("bus", _bus_state(system.get("bus"))),
     ]  # fmt: skip
     return [
         _rate("messages/s", rates.get("messages_per_second"), trend.messages),

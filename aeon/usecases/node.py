@@ -38,13 +38,16 @@ async def check_database(services: Services) -> str | None:
 
 
 def redis_state(services: Services) -> dict[str, str]:
-    """Say whether the other nodes can be heard; nothing at all where this is the only one.
+    """Say how this node gets on with the others; nothing at all where it is the only one.
 
     Without Redis a node serves on: what other nodes commit just reaches it later.
     """
-    if services.bus is None:
+    bus = services.bus
+    if bus is None:
         return {}
-    return {"redis": "connected" if services.bus.is_connected else "away"}
+    if not bus.is_connected:
+        return {"redis": "away"}
+    return {"redis": "refuses" if bus.is_refused else "connected"}
 
 
 async def check_readiness(services: Services) -> Readiness:

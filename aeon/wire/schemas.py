@@ -306,8 +306,11 @@ class Revoked(Output):
 
 
 RedisState = Annotated[
-    Literal["connected", "away"] | None,
-    Field(description="Whether the other nodes can be heard; left out where there are none"),
+    Literal["connected", "away", "refuses"] | None,
+    Field(
+        description="Whether this node and the others hear each other; `refuses`: Redis answers,"
+        " and does not let it tell them what happens or who is here. Left out where there are none"
+    ),
 ]
 
 

@@ -64,6 +64,7 @@ class MemoryBus:
         self._outgoing = Outgoing()
         self._has_waiting = trio.Event()
         self._is_connected = False
+        self.is_refused = False
         self._published = self._received = self._dropped = self._connects = 0
 
     @property
@@ -143,6 +144,7 @@ class MemoryBus:
     def statistics(self) -> BusStatistics:
         return BusStatistics(
             is_connected=self._is_connected,
+            is_refused=self.is_refused,
             published=self._published,
             received=self._received,
             dropped=self._dropped,

@@ -46,10 +46,12 @@ function tiles(system, history) {
       database && `in use; ${count(database.waiting)} wait for one`),
     tile("Actors awake", count(system.actors?.running), null,
       system.actors && `${count(system.actors.dead_letters)} dead letters since the start`),
-    system.bus && tile("Bus", badge(system.bus.is_connected ? "up" : "lost"), null,
+    system.bus && tile("Bus", badge(busState(system.bus)), null,
       `${count(system.bus.dropped)} dropped`),
   );
 }
+
+const busState = (bus) => !bus.is_connected ? "lost" : bus.is_refused ? "refused" : "up";
 
 const tile = (label, value, picture, note) =>
   h("div", { class: "tile", key: label },

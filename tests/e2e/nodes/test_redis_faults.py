@@ -40,6 +40,11 @@ class Talk:
                 while bus_of(node).is_connected is not connected:  # noqa: ASYNC110
                     await trio.sleep(0.01)
 
+    async def until_refused(self, *, refused: bool) -> None:
+        with trio.fail_after(10):
+            while bus_of(self.a).is_refused is not refused:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+
 
 def bus_of(node: Node) -> Bus:
     assert node.services.bus is not None
@@ -82,6 +87,22 @@ async def test_redis_falls_silent(talk: Talk, redis: RedisServer) -> None:
     await talk.is_heard()
     redis.resume()
     await talk.until_connected(connected=True)
+    await talk.say()
+    await talk.is_heard()
+
+
+async def test_redis_answers_and_refuses(talk: Talk, redis: RedisServer) -> None:
+    assert redis.command("ACL", "SETUSER", "default", "-publish") == b"+OK\r\n"
+    await talk.say()
+    await talk.until_refused(refused=True)
+    ready = await talk.anna.get("/api/v1/ready")
+    assert ready == {"status": "ready", "redis": "refuses"}
+    assert (await talk.anna.get("/api/v1/health"))["redis"] == "refuses"
+    await talk.is_heard()
+
+    assert redis.command("ACL", "SETUSER", "default", "+publish") == b"+OK\r\n"
+    await talk.until_refused(refused=False)
+    assert (await talk.anna.get("/api/v1/ready"))["redis"] == "connected"
     await talk.say()
     await talk.is_heard()
 

@@ -312,6 +312,35 @@ async def test_events_pass_a_redis_that_answers_and_refuses(
             assert [bus.statistics().connects for bus in (a, b)] == [1, 1]
 
 
+async def test_what_is_refused_is_seen_before_anything_is_said_and_until_it_is_granted(
+    server: RedisServer,
+) -> None:
+    a, b, heard = pair(server, PATIENT)
+    for command, undo in (
+        ("ACL SETUSER default -publish", "ACL SETUSER default +publish"),
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+    ):
+        assert server.command(*command.split())[:1] == b"+"
+        async with running(a, b):
+            await until(lambda: a.is_refused and a.statistics().is_refused)
+            assert a.is_connected
+            assert server.command(*undo.split())[:1] == b"+"
+            await until(lambda: not a.is_refused and not b.is_refused)
+            await is_heard(a, heard, command.encode())
+        assert not a.is_refused
+
+
+async def test_a_refused_liveness_check_alone_is_no_trouble_for_others(
+    server: RedisServer,
+) -> None:
+    a, _, _ = pair(server, PATIENT)
+    assert server.command("ACL", "SETUSER", "default", "-ping")[:1] == b"+"
+    async with running(a):
+        await until(lambda: a.statistics().last_error == "redis_not_permitted")
+        await until_nodes(a)
+        assert not a.is_refused
+
+
 async def test_a_set_that_is_made_anew_is_never_seen_half(server: RedisServer) -> None:
     people, fewer = range(1, 3_001), range(2, 2_900)
     seen: list[frozenset[int]] = []

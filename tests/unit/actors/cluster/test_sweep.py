@@ -51,7 +51,7 @@ class Setting:
             self.audience,
             self.record,
             catch_up=lambda chat_id, seq: self.caught_up.append((chat_id, seq)),
-            is_connected=lambda: self.is_connected,
+            is_told=lambda: self.is_connected,
         )
 
     async def looks_in(self, seconds: float) -> int:
