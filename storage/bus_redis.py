@@ -219,6 +219,7 @@ class RedisBus:
         with trio.move_on_after(self._options.connect_seconds):
             link = await self._address.open()
             await nursery.start(self._hold, link)
+            await link.refuse_clusters()
         if link is None and self._address.tls is not None:
             raise BusAway(redis_link.TLS_SILENT)
         if link is None or not link.usable:

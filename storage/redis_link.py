@@ -50,6 +50,9 @@ NO_PRIMARY: Final = "redis_no_primary"
 PROTECTED: Final = "redis_protected_mode"
 NOT_PERMITTED: Final = "redis_not_permitted"
 TOO_MANY_CLIENTS: Final = "redis_too_many_clients"
+CLUSTER: Final = "redis_cluster"
+SENTINEL: Final = "redis_sentinel"
+NO_DATABASE: Final = "redis_no_database"
 REFUSED: Final = "redis_refused"
 
 FATAL: Final = {
@@ -59,6 +62,10 @@ FATAL: Final = {
     TOO_OLD: "REDIS_URL: this Redis is too old; version 6 or later is needed.",
     PROTECTED: "REDIS_URL: Redis is in protected mode and answers its own machine only."
     " Give it a password.",
+    CLUSTER: "REDIS_URL: what answers there is a node of a Redis Cluster. Aeon needs a Redis that"
+    " holds all keys itself, without cluster-enabled.",
+    SENTINEL: "REDIS_URL: this is a Redis Sentinel; give the address of Redis itself.",
+    NO_DATABASE: "REDIS_URL: this Redis has no database of that number; /0 always exists.",
     TLS_FAILED: "REDIS_URL: the TLS handshake failed. rediss:// needs a Redis with TLS and a"
     " certificate this machine trusts; ?ssl_cert_reqs=none skips the check.",
 }
@@ -121,6 +128,7 @@ class RedisAddress:
         return RedisLink(stream, self)
 
 
+_UNFIT_MODES: Final[dict[object, str]] = {b"cluster": CLUSTER, b"sentinel": SENTINEL}
 _TLS_OPTIONS: Final = frozenset({"ssl_ca_certs", "ssl_cert_reqs"})
 
 
@@ -149,6 +157,17 @@ class RedisLink(BaseConnection):
         with suppress(anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
             while True:
                 yield self._push_message_buffer_out.receive_nowait()
+
+    async def refuse_clusters(self) -> None:
+        """Ask what kind of server it is.
+
+        Raises:
+            BusAway: one that speaks Redis' language and can not carry the bus.
+        """
+        answer = await self.create_request(b"HELLO", decode=False)
+        mode = answer.get(b"mode") if isinstance(answer, dict) else None
+        if mode in _UNFIT_MODES:
+            raise BusAway(_UNFIT_MODES[mode])
 
     def describe(self) -> str:
         """Name it in coredis' own messages."""
@@ -218,6 +237,7 @@ _BY_CLASS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (redis_errors.UnknownCommandError, TOO_OLD),
     (redis_errors.InvalidResponse, NOT_REDIS),
     (redis_errors.ProtocolError, TOO_OLD),
+    (redis_errors.RedisClusterError, CLUSTER),
 )
 _BY_TEXT: Final = (
     ("running in protected mode", PROTECTED),
@@ -226,6 +246,9 @@ _BY_TEXT: Final = (
     ("misconf ", NOT_SAVING),
     ("masterdown ", NO_PRIMARY),
     ("without any password configured", WRONG_PASSWORD),
+    ("db index is out of range", NO_DATABASE),
+    ("invalid db index", NO_DATABASE),
+    ("not allowed in cluster mode", CLUSTER),
 )
 
 

@@ -198,6 +198,27 @@ async def test_a_wrong_password_is_refused_at_the_start() -> None:
             assert bus.is_connected
 
 
+@pytest.mark.parametrize(
+    ("settings", "database", "code", "words"),
+    [
+        (("--cluster-enabled", "yes"), 0, "redis_cluster", "Redis Cluster"),
+        ((), 16, "redis_no_database", "no database of that number"),
+    ],
+)
+async def test_a_redis_that_can_never_carry_the_bus_is_refused_at_the_start(
+    settings: tuple[str, ...], database: int, code: str, words: str
+) -> None:
+    with running_redis(*settings) as server:
+        bus = make_bus(f"redis://127.0.0.1:{server.port}/{database}")
+        with pytest.raises(BusRefused, match=words) as caught:
+            await bus.check()
+        assert caught.value.code == code
+        # One that became so while nodes run.
+        async with running(bus):
+            assert not bus.is_connected
+            assert bus.statistics().last_error == code
+
+
 async def test_a_password_that_became_wrong_is_told_once_and_retried() -> None:
     with running_redis("--requirepass", "right") as server:
         bus = make_bus(server.url.replace("redis://", "redis://:wrong@"))
@@ -223,9 +244,8 @@ async def test_being_stopped_while_it_connects_is_no_trouble() -> None:
 async def serve_words(words: bytes, task_status: trio.TaskStatus[int]) -> None:
     async def answer(stream: trio.SocketStream) -> None:
         async with stream:
-            await stream.receive_some()
-            await stream.send_all(words)
-            await stream.receive_some()
+            async for _ in stream:
+                await stream.send_all(words)
 
     async with trio.open_nursery() as nursery:
         serve = partial(trio.serve_tcp, answer, 0, host="127.0.0.1")
@@ -240,6 +260,12 @@ async def serve_words(words: bytes, task_status: trio.TaskStatus[int]) -> None:
         (b"+OK\r\n", "redis_not_redis"),
         (b"-ERR unknown command 'HELLO', with args beginning with: '3'\r\n", "redis_too_old"),
         (b"-DENIED Redis is running in protected mode because\r\n", "redis_protected_mode"),
+        (b"-ERR SELECT is not allowed in cluster mode\r\n", "redis_cluster"),
+        (b"-MOVED 3999 127.0.0.1:6381\r\n", "redis_cluster"),
+        (
+            b"%4\r\n+version\r\n+7.0.15\r\n+proto\r\n:3\r\n+id\r\n:3\r\n+mode\r\n+sentinel\r\n",
+            "redis_sentinel",
+        ),
     ],
 )
 async def test_what_is_no_usable_redis_is_refused_at_the_start(words: bytes, code: str) -> None:
