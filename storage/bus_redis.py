@@ -12,7 +12,6 @@ Rules of this file:
 from __future__ import annotations
 
 import math
-import random
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import aclosing, suppress
@@ -29,6 +28,7 @@ from storage.bus_keys import NodeKeys, as_text
 from storage.bus_outgoing import Outgoing
 from storage.bus_packet import NODE_ID_BYTES, BadPacket, Entry, decode_packet, encode_packet
 from storage.redis_link import RedisAddress, RedisLink
+from storage.retrying import Retrying
 
 _PUBLISH: Final = b"PUBLISH"
 _log = structlog.get_logger(__name__)
@@ -46,6 +46,8 @@ class RedisOptions:
     """A node that was killed counts as alive for this long at most."""
     first_retry_seconds: float = 0.1
     last_retry_seconds: float = 2.0
+    well_seconds: float = 5.0
+    """A connection that stood this long was well: after it, retries begin at the first again."""
 
 
 class RedisBus:
@@ -154,14 +156,19 @@ class RedisBus:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """See ``Bus``. Counts as started after the first attempt, whether it worked or not."""
         is_started = self._is_leaving = False
-        retry_seconds = self._options.first_retry_seconds
+        retrying = Retrying(
+            first_seconds=self._options.first_retry_seconds,
+            last_seconds=self._options.last_retry_seconds,
+            well_seconds=self._options.well_seconds,
+        )
         while True:
-            connects = self._connects
+            connected_at = math.inf
             try:
                 async with trio.open_nursery() as nursery:
                     connection = await self._connect(nursery)
                     await self._subscribe(connection)
                     self._note_connected(connection)
+                    connected_at = trio.current_time()
                     if not is_started:
                         task_status.started()
                         is_started = True
@@ -178,10 +185,7 @@ class RedisBus:
             if not is_started:
                 task_status.started()
                 is_started = True
-            if self._connects > connects:
-                retry_seconds = self._options.first_retry_seconds
-            await trio.sleep(retry_seconds * random.uniform(0.7, 1.3))
-            retry_seconds = min(2 * retry_seconds, self._options.last_retry_seconds)
+            await trio.sleep(retrying.pause(max(0.0, trio.current_time() - connected_at)))
 
     async def live_nodes(self) -> frozenset[str]:
         """See ``Bus``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ import trio
 from coredis.typing import ResponseType
 from structlog.testing import capture_logs
 
+from aeon.load.cluster.bus_proxy import BusProxy
 from storage.bus import BusAway, BusRefused
 from storage.bus_packet import encode_packet
 from storage.bus_redis import RedisBus, RedisOptions
@@ -293,6 +295,25 @@ async def test_what_passes_is_waited_for(words: bytes, code: str) -> None:
         async with running(bus):
             assert bus.statistics().last_error == code
         nursery.cancel_scope.cancel()
+
+
+async def test_who_takes_every_connection_and_hangs_up_is_not_asked_on_and_on(
+    server: RedisServer,
+) -> None:
+    proxy = BusProxy(server.port, random.Random(1))
+    options = replace(QUICK, first_retry_seconds=0.002, last_retry_seconds=3600.0)
+    async with proxy.serving():
+        bus = make_bus(f"redis://127.0.0.1:{proxy.port}/0", options=options)
+
+        async def hang_up() -> None:
+            await trio.lowlevel.checkpoint()
+            proxy.hang_up()
+
+        bus.on_connect(hang_up)
+        with trio.move_on_after(2):
+            await bus.run()
+    # Twice as long a pause each time: 0.002, 0.004 … make two seconds in ten.
+    assert 3 < bus.statistics().connects < 20
 
 
 async def test_nobody_there_is_waited_for() -> None:
