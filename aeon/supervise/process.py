@@ -95,9 +95,10 @@ class WorkerProcess:
             await self.wait()
 
     def tell_to_stop(self) -> None:
-        """Ask it to drain."""
-        self.is_retired = True
-        self._process.send_signal(signal.SIGTERM)
+        """Ask it to drain; once, for the second time it would cut short what it drains."""
+        if not self.is_retired:
+            self.is_retired = True
+            self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it now."""

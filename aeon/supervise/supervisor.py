@@ -234,7 +234,7 @@ class Supervisor:
     async def _announce(self) -> None:
         for place in self._places:
             await place.filled.wait()
-        self._on_state("ready")
+        self._say("ready")
 
     async def _listen_to_signals(self) -> None:
         with trio.open_signal_receiver(*_SIGNALS) as received:
@@ -252,15 +252,18 @@ class Supervisor:
             await self._reload_asked.wait()
             # Asked again meanwhile: once more through all of them.
             self._reload_asked = trio.Event()
-            self._on_state("reloading")
+            if self._stop.is_set():
+                return
+            self._say("reloading")
             _log.info("replacing_workers")
             for place in self._places:
                 if not await self._replace(place):
-                    _log.error("replacing_stopped", worker=place.number, reason="no successor")
+                    if not self._stop.is_set():
+                        _log.error("replacing_stopped", worker=place.number, reason="no successor")
                     break
             else:
                 _log.info("workers_replaced")
-            self._on_state("ready")
+            self._say("ready")
 
     async def _replace(self, place: _Place) -> bool:
         """Start a successor, and let the worker go once it serves; False: there is none."""
@@ -282,6 +285,11 @@ class Supervisor:
             )
         self._forget(worker)
         return True
+
+    def _say(self, state: State) -> None:
+        """Say what is, unless it is ending: after that nothing is ready or reloading any more."""
+        if not self._stop.is_set():
+            self._on_state(state)
 
     def _end(self, result: ExitStatus) -> None:
         self._result = self._result or result

@@ -70,6 +70,14 @@ def test_a_server_that_is_still_importing_ends_in_order(
     assert ended(process) == (0, "")
 
 
+def test_a_worker_that_is_still_importing_ends_in_order(tmp_path: Path) -> None:
+    process = signalled(
+        signal.SIGTERM, "import", "aeon.config", "{}", program="aeon.supervise.worker", cwd=tmp_path
+    )
+
+    assert ended(process) == (0, "")
+
+
 @pytest.mark.parametrize(("event", "word"), [("import", "typer"), ("subprocess.Popen", "check")])
 def test_a_hangup_ends_no_supervisor_that_is_still_starting(
     tmp_path: Path, database_url: str, event: str, word: str

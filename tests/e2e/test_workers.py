@@ -103,6 +103,9 @@ async def test_workers_share_the_connections_and_outlive_each_other(
 ) -> None:
     await _check_that_each_shows_its_figures(workers, metrics_port)
     await _check_that_connections_spread(workers)
+    # Replacing them is the supervisor's business: none dies of it, as is seen below.
+    for pid in workers.pids().values():
+        os.kill(pid, signal.SIGHUP)
     await _check_that_others_serve_when_one_dies(workers)
     await _check_that_one_that_hangs_is_replaced(workers)
 

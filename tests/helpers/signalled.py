@@ -1,9 +1,9 @@
 """Runs ``aeon`` and signals it at a chosen moment of its life, without any clock.
 
-``python -m tests.helpers.signalled SIGNAL WHERE EVENT WORD ARGUMENTS...`` sends the signal once,
-when Python first tells of an audit event (``import``, ``subprocess.Popen``...) that has the word
-among its arguments. WHERE is ``here`` or ``callback``: within the callback of a weak reference, as
-the import machinery has one for each module.
+``python -m tests.helpers.signalled SIGNAL WHERE EVENT WORD PROGRAM ARGUMENTS...`` sends the signal
+once, when Python first tells of an audit event (``import``, ``subprocess.Popen``...) that has the
+word among its arguments. WHERE is ``here`` or ``callback``: within the callback of a weak
+reference, as the import machinery has one for each module.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ def signalled(
     word: str,
     *arguments: str,
     where: str = "here",
+    program: str = "aeon",
     **how: Any,
 ) -> subprocess.Popen[str]:
-    """Start ``aeon ARGUMENTS`` so that it is signalled at that moment."""
+    """Start ``aeon ARGUMENTS``, or another program, so that it is signalled at that moment."""
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "tests.helpers.signalled"),
-            *(number.name, where, event, word, *arguments),
+            *(number.name, where, event, word, program, *arguments),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT), **how.pop("env", {})},
         stdout=subprocess.PIPE,
@@ -65,7 +66,7 @@ def _signal_at(number: signal.Signals, where: str, event: str, word: str) -> Non
 
 
 if __name__ == "__main__":
-    name, where, event, word, *arguments = sys.argv[1:]
+    name, where, event, word, program, *arguments = sys.argv[1:]
     _signal_at(signal.Signals[name], where, event, word)
     sys.argv[1:] = arguments
-    runpy.run_module("aeon", run_name="__main__", alter_sys=True)
+    runpy.run_module(program, run_name="__main__", alter_sys=True)

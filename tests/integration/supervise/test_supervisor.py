@@ -42,6 +42,12 @@ class Watched:
     def untell(self, word: str) -> None:
         (self.directory / word).unlink()
 
+    async def sign(self, word: str) -> None:
+        """Wait until a worker has left this sign."""
+        with trio.fail_after(PATIENCE_SECONDS):
+            while not (self.directory / word).exists():  # noqa: ASYNC110 - in another process
+                await trio.sleep(0.01)
+
     async def state(self, wanted: State, times: int = 1) -> None:
         with trio.fail_after(PATIENCE_SECONDS):
             while self.states.count(wanted) < times:
@@ -180,6 +186,33 @@ async def test_sighup_replaces_one_by_one(directory: Path) -> None:
         assert all(_is_alive(pid) for pid in after.values())
         signal_us(signal.SIGTERM)
     assert watched.states == ["ready", "reloading", "ready", "stopping"]
+
+
+async def test_told_to_stop_while_it_replaces_it_stops_and_says_nothing_else(
+    directory: Path,
+) -> None:
+    with capture_logs() as logs:
+        async with supervising(directory) as watched:
+            await watched.state("ready")
+            watched.tell("slow")
+            signal_us(signal.SIGHUP)
+            await watched.sign("slowed")
+            signal_us(signal.SIGTERM)
+    assert watched.result == ExitStatus.DRAINED
+    assert watched.states == ["ready", "reloading", "stopping"]
+    assert [one["event"] for one in logs if one["log_level"] == "error"] == []
+
+
+async def test_who_drains_to_be_replaced_is_not_told_a_second_time(directory: Path) -> None:
+    (directory / "drain-1").touch()
+    async with supervising(directory, workers=1) as watched:
+        await watched.state("ready")
+        signal_us(signal.SIGHUP)
+        await watched.sign("stopped")
+        signal_us(signal.SIGTERM)
+        await watched.state("stopping")
+        watched.untell("drain-1")
+    assert watched.result == ExitStatus.DRAINED
 
 
 async def test_without_a_successor_the_worker_stays(directory: Path) -> None:
