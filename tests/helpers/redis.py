@@ -83,6 +83,14 @@ class RedisServer:
             connection.sendall((" ".join(words) + "\r\n").encode())
             return connection.recv(65536)
 
+    def publish(self, channel: str, payload: bytes) -> None:
+        """Publish these bytes as they are."""
+        parts = (b"PUBLISH", channel.encode(), payload)
+        words = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(b"*%d\r\n%b" % (len(parts), words))
+            assert connection.recv(64).startswith(b":")
+
     def _answers(self) -> bool:
         with suppress(OSError):
             return bool(self.command("PING"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import trio
@@ -98,22 +96,3 @@ async def test_two_deployments_on_one_redis_never_meet(
                 stop.set()
     finally:
         postgres_server.drop_database(url)
-
-
-async def test_clocks_that_differ_by_minutes_change_nothing(a: Node, settings: Settings) -> None:
-    async with open_services(settings) as services:
-        late = replace(services, now=lambda: datetime.now(UTC) + timedelta(minutes=7))
-        stop = trio.Event()
-        async with trio.open_nursery() as nursery:
-            listening = await nursery.start(serve_node, late, stop)
-            b = Node(listening.url, late)
-            async with a.person(ANNA, "Anna") as anna, b.person(BEN, "Ben") as ben:
-                chat = await anna.create_group(BEN)
-                async with a.connected(ANNA) as at_a, b.connected(BEN, "Ben") as at_b:
-                    await anna.send(chat, "from a")
-                    await at_b.event("new_message", seq=2)
-                    await ben.send(chat, "from b")
-                    await at_a.event("new_message", seq=3)
-                    await at_b.event("new_message", seq=3)
-                    assert at_a.events == at_b.events
-            stop.set()

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from aeon.load.cluster.bus_proxy import BusProxy
 from storage.bus import BusAway, BusRefused
-from storage.bus_packet import encode_packet
+from storage.bus_packet import VERSION, encode_packet
 from storage.bus_redis import RedisBus, RedisOptions
 from tests.helpers.redis import RedisServer, free_port, running_redis
 
@@ -158,12 +158,13 @@ async def test_foreign_packets_are_counted_and_ignored(server: RedisServer) -> N
     a, _, _ = pair(server)
     heard: list[bytes] = []
     a.on("t", lambda _sender, payload: heard.append(payload))
-    newer = b"\x09" + encode_packet("00" * 8, [("t", b"x")])[1:]
+    known = encode_packet("00" * 8, [("t", b"known")])
+    newer = bytes([VERSION + 1]) + encode_packet("00" * 8, [("t", b"newer")])[1:]
     async with running(a):
-        server.command("PUBLISH", "aeon:test:bus", "rubbish")
-        server.command("PUBLISH", "aeon:test:bus", newer.hex())
-        await until(lambda: a.statistics().ignored == 2)
-    assert heard == []
+        for packet in (b"rubbish", newer, known):
+            server.publish("aeon:test:bus", packet)
+        await until(lambda: heard == [b"known"])
+        assert a.statistics().ignored == 2
 
 
 async def test_what_comes_in_faster_than_turns_does_not_pile_up(server: RedisServer) -> None:
