@@ -183,8 +183,9 @@ def check(
     """Verify what survives faults.
 
     Without RECORD: start PostgreSQL, Redis and several nodes, let people talk through all of
-    them while nodes are killed, held and restarted, Redis and PostgreSQL restarted, and the bus
-    between nodes delayed, reordered, cut; then hold every client's history against the database.
+    them while nodes are killed, held and restarted, Redis and PostgreSQL restarted, Redis refuses,
+    and the bus between nodes is delayed, reordered, cut; then hold every client's history against
+    the database.
 
     With RECORD: compare a recorded run with the event log of the server at --url, after whatever
     happened to it.

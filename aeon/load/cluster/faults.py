@@ -7,6 +7,7 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,13 @@ HEAL_SECONDS: Final = 3.0
 """Before the end of the load no new fault begins."""
 NODE_AWAY_SECONDS: Final = 60.0
 POSTGRES_AWAY_SECONDS: Final = 60.0
+_UNDO_AGAIN_SECONDS: Final = 0.1
+_REFUSALS: Final = {
+    "redis-full": ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+    "redis-read-only": ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    "redis-mute": ("ACL SETUSER default -publish", "ACL SETUSER default +publish"),
+}
+"""What makes Redis refuse some of what nodes ask, and what undoes it."""
 STUBBORN: Final = "node-did-not-stop"
 """In the report: a node that a signal did not end in time, and that was killed."""
 
@@ -80,6 +88,7 @@ class Faults:
             "redis-restart": self._restart_redis,
             "redis-hold": self._hold_redis,
             "redis-flush": self._flush_redis,
+            **{name: partial(self._make_redis_refuse, name) for name in _REFUSALS},
             "bus-weather": self._bad_weather,
             "bus-cut": self._cut_bus,
             "bus-hang-up": self._hang_up,
@@ -162,10 +171,23 @@ class Faults:
         if not self._take("redis"):
             return False
         try:
-            await self._world.redis.flush()
+            return await self._world.redis.tell("FLUSHALL")
         finally:
             self._busy.discard("redis")
-        return True
+
+    async def _make_redis_refuse(self, name: str) -> bool:
+        """Let it answer and say no, as a full, a demoted or a wrongly permitted one does."""
+        if not self._take("redis"):
+            return False
+        command, undo = _REFUSALS[name]
+        try:
+            is_done = await self._world.redis.tell(command)
+            await self._wait(2.0, 8.0)
+            while not await self._world.redis.tell(undo):  # noqa: ASYNC110 - another process
+                await trio.sleep(_UNDO_AGAIN_SECONDS)
+        finally:
+            self._busy.discard("redis")
+        return is_done
 
     async def _bad_weather(self) -> bool:
         weather = Weather(

@@ -15,6 +15,7 @@ import trio
 from aeon.load.faults import LoadFault, UsageFault
 
 START_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 5.0
 _NAMES: Final = ("valkey-server", "redis-server")
 
 
@@ -90,15 +91,20 @@ class RedisProcess:
                 self.send(signal.SIGKILL)
                 await self._process.wait()
 
-    async def flush(self) -> None:
-        """Make it forget everything; what it can not answer now is left."""
-        with trio.move_on_after(1.0):
+    async def tell(self, command: str) -> bool:
+        """Give it a command; False if it can not answer now, or refuses."""
+        return (await self.ask(command)).startswith(b"+OK")
+
+    async def ask(self, command: str) -> bytes:
+        """Give it a command, and the beginning of its answer; empty if it can not answer now."""
+        with trio.move_on_after(ANSWER_SECONDS):
             try:
                 async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
-                    await stream.send_all(b"FLUSHALL\r\n")
-                    await stream.receive_some(64)
+                    await stream.send_all(f"{command}\r\n".encode())
+                    return bytes(await stream.receive_some(64))
             except (OSError, trio.BrokenResourceError):
-                return  # away, by another fault
+                return b""  # away, by another fault
+        return b""
 
 
 def _free_port() -> int:
