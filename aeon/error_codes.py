@@ -51,7 +51,8 @@ ERRORS: Final[Mapping[str, ErrorKind]] = MappingProxyType(
         ),
         "init_data_invalid": ErrorKind(
             HTTPStatus.UNAUTHORIZED,
-            "The init data is not signed by Telegram for this bot.",
+            "The init data is not signed by Telegram for this bot, or is from the future by this"
+            " server's clock.",
             socket=REFUSED,
         ),
         "init_data_expired": ErrorKind(
