@@ -25,10 +25,12 @@ _WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _REDIS_PREFIX = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ORIGIN = re.compile(r"https?://[^/\s?#]+")
 _BIND = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
-_PLACEHOLDER = re.compile(
-    r"your|change|placeholder|example|replace|dummy|secret[-_ ]?key|\.\.\.|<.*>|^(x+|test|todo)$",
+_PLACEHOLDER_WORD = re.compile(
+    r"change|characters|default|dummy|example|here|insert|key|long|placeholder|please|production"
+    r"|random|replace|secret|signing|string|super|test|this|todo|token|value|your",
     re.IGNORECASE,
 )
+_PLACEHOLDER = re.compile(r"<.*>|x+|.*\.\.\.", re.IGNORECASE)
 
 
 def _split_list(value: object) -> object:
@@ -135,9 +137,15 @@ def _check_admin_token(token: SecretStr) -> SecretStr:
     return token
 
 
+def _is_placeholder(key: str) -> bool:
+    """Say whether a key is words; a random one may hold a word by chance, but never a third."""
+    words = sum(map(len, _PLACEHOLDER_WORD.findall(key)))
+    return 3 * words >= len(key) or _PLACEHOLDER.fullmatch(key) is not None
+
+
 def _check_secret_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
-    if len(text) < MIN_SECRET_KEY_CHARACTERS or _PLACEHOLDER.search(text):
+    if len(text) < MIN_SECRET_KEY_CHARACTERS or _is_placeholder(text):
         raise ValueError(
             f"needs {MIN_SECRET_KEY_CHARACTERS} or more random characters, not a placeholder;"
             " make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"

@@ -95,6 +95,9 @@ def test_the_environment_wins_over_the_file_and_arguments_over_both(
         ("SECRET_KEY", "short"),
         ("SECRET_KEY", "your-secret-key-here-please-change-it-now"),
         ("SECRET_KEY", "changeme-changeme-changeme-changeme"),
+        ("SECRET_KEY", "Your_Super_Secret_Key_For_JWT_Tokens_12345"),
+        ("SECRET_KEY", "change-this-to-a-random-string-in-production"),
+        ("SECRET_KEY", "<a long random text that nobody knows>"),
         ("TELEGRAM_WEBHOOK_SECRET", "with space"),
         ("ALGORITHM", "none"),
         ("DATABASE_URL", "mysql://host/name"),
@@ -118,6 +121,21 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
     assert f"  {name}: " in str(caught.value)
     if name in ("SECRET_KEY", "TELEGRAM_BOT_TOKEN", "DATABASE_URL", "TELEGRAM_WEBHOOK_SECRET"):
         assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "Zk3yourQ7wD1mXo0pLr9sTn5vBc8hGj2",
+        "9-Your_x2-change-Fq7ZtB1nLmW0rKdH3sVuXc5pJgYiEoA8bQvN6TzUhRkDwMlS",
+        "q<Vb2#kPz9!mWx4&rTn6>sJd8@hLf0Gc",
+    ],
+)
+def test_a_random_key_may_hold_a_word_by_chance(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("SECRET_KEY", key)
+    kept = load_settings().secret_key
+    assert kept is not None
+    assert kept.get_secret_value() == key
 
 
 @pytest.mark.parametrize(
