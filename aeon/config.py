@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     init_data_max_age_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
 
     secret_key: kinds.SecretKey | None = None
-    algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    algorithm: kinds.Algorithm = "HS256"
     access_token_expire_minutes: int = Field(default=60, ge=1, le=30 * 24 * 60)
 
     admin_telegram_ids: kinds.UserIds = frozenset()

@@ -162,6 +162,7 @@ def _upper(value: object) -> object:
 
 
 ANY_CASE: Final = BeforeValidator(_lower)
+_UPPER_CASE: Final = BeforeValidator(_upper)
 _LIST: Final = BeforeValidator(_split_list)
 
 UserIdNumber = Annotated[int, Field(ge=1, le=MAX_ID)]
@@ -180,6 +181,5 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
 AdminToken = Annotated[SecretStr, AfterValidator(_check_admin_token)]
 SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
 OnOrOff = Annotated[Literal["on", "off"], ANY_CASE]
-LogLevel = Annotated[
-    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
-]
+Algorithm = Annotated[Literal["HS256", "HS384", "HS512"], _UPPER_CASE]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _UPPER_CASE]

@@ -139,6 +139,25 @@ def test_a_random_key_may_hold_a_word_by_chance(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALGORITHM", "hs512"),
+        ("LOG_LEVEL", "debug"),
+        ("LOG_FORMAT", "JSON"),
+        ("RATE_LIMITS", "Off"),
+        ("TELEGRAM_ED25519", "Test"),
+    ],
+)
+def test_a_choice_may_be_given_in_any_case(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    chosen = getattr(load_settings(), name.lower())
+    assert chosen != value
+    assert chosen.lower() == value.lower()
+
+
+@pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         ("MAX_FILE_SIZE", "50MB", "give a whole number"),
