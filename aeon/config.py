@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -213,21 +215,37 @@ def _require_production(settings: Settings) -> None:
 def kept_secret_key(data_dir: Path) -> str:
     """Read the key an earlier start made, or make it. Readable by its owner only.
 
+    It is there whole or not at all, and those who start at once get the same.
+
     Raises:
         SettingsError: it can not be kept there, or is damaged.
     """
     path = data_dir / SECRET_KEY_FILE
+    if not path.exists():
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            _keep_new_secret_key(path)
+        except OSError as error:
+            raise SettingsError(f"DATA_DIR: can not keep a secret key there: {error}") from None
+    return _read_secret_key(path)
+
+
+def _keep_new_secret_key(path: Path) -> None:
+    """Write a key under another name and give it its own once it is on the disk.
+
+    Where somebody else was faster, theirs stays: a link replaces nothing, as a rename would.
+    """
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-") as file:  # mode 0600
+        file.write(secrets.token_urlsafe(48) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(file.name, path)
+    directory = os.open(path.parent, os.O_RDONLY)
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read_secret_key(path)
-    except OSError as error:
-        raise SettingsError(f"DATA_DIR: can not keep a secret key there: {error}") from None
-    key = secrets.token_urlsafe(48)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key + "\n")
-    return key
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _read_secret_key(path: Path) -> str:

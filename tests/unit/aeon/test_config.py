@@ -1,7 +1,11 @@
 """Settings: what is read, what is refused, and that env.example tells it all."""
 
 import re
+import secrets
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,6 +208,38 @@ def test_a_newcomer_gets_a_secret_key_that_stays(tmp_path: Path) -> None:
     assert first.secret_key == second.secret_key
     assert len(first.secret_key.get_secret_value()) >= 48
     assert stat.S_IMODE((tmp_path / "data" / "secret_key").stat().st_mode) == 0o600
+
+
+def test_a_start_that_is_killed_as_it_writes_the_key_leaves_no_part_of_one(tmp_path: Path) -> None:
+    killed_by_its_first_written_byte = (
+        "import pathlib, resource, signal\n"
+        "from aeon.config import kept_secret_key\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "kept_secret_key(pathlib.Path('data'))\n"
+    )
+    command = [sys.executable, "-B", "-c", killed_by_its_first_written_byte]
+    ended = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, check=False)
+    assert ended.returncode == -signal.SIGXFSZ
+
+    assert len(kept_secret_key(tmp_path / "data")) >= 48
+
+
+def test_those_who_start_at_once_get_the_same_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_token = secrets.token_urlsafe
+    of_the_faster = []
+
+    def slowly(size: int) -> str:
+        monkeypatch.setattr(secrets, "token_urlsafe", make_token)
+        of_the_faster.append(kept_secret_key(tmp_path / "data"))
+        return make_token(size)
+
+    monkeypatch.setattr(secrets, "token_urlsafe", slowly)
+
+    assert kept_secret_key(tmp_path / "data") == of_the_faster[0]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret_key"]
 
 
 def test_a_damaged_secret_key_file_is_told(tmp_path: Path) -> None:
