@@ -115,6 +115,14 @@ class Settings(BaseSettings):
     log_format: Annotated[Literal["auto", "console", "json"], kinds.ANY_CASE] = "auto"
 
     @property
+    def unused_names(self) -> tuple[str, ...]:
+        """What was given and does nothing, because S3_BUCKET was not."""
+        if self.s3_bucket is not None:
+            return ()
+        of_a_bucket = {"s3_url", "s3_access_key", "s3_secret_key", "s3_region"}
+        return tuple(sorted(name.upper() for name in of_a_bucket & self.model_fields_set))
+
+    @property
     def embedded_dir(self) -> Path:
         """Where the embedded PostgreSQL lives, when it is used."""
         return self.data_dir / "postgresql"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
+import structlog
 import trio
 import typer
 
@@ -13,6 +15,8 @@ from aeon.observe import configure_logging
 from aeon.stopping import Ending, start_until, stopping
 from aeon.supervise.notify import Notifier
 from storage.embedded import location
+
+_log: Final = structlog.get_logger(__name__)
 
 
 def run(*, host: str | None, port: int | None, workers: int | None) -> int:
@@ -54,6 +58,16 @@ async def _serve(settings: Settings) -> Ending:
     return ending
 
 
+def _say_what_is_unused(settings: Settings) -> None:
+    # Another program may want them: no reason not to start.
+    if names := settings.unused_names:
+        _log.warning(
+            "settings_unused",
+            names=list(names),
+            reason="S3_BUCKET is not set: uploaded files are kept in UPLOAD_DIR",
+        )
+
+
 def _say_where(settings: Settings, address: str) -> None:
     url = settings.public_url or address
     typer.echo(f"Aeon listens on {address}")
@@ -71,3 +85,4 @@ def _say_where(settings: Settings, address: str) -> None:
             fg="yellow",
             err=True,
         )
+    _say_what_is_unused(settings)

@@ -69,6 +69,7 @@ async def running(database_url: str, directory: Path, log_format: str) -> AsyncI
         with log.open("w") as stream:
             settings = {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": log_format, "DEBUG": "true"}
             settings |= {"ADMIN_TOKEN": ADMIN_TOKEN, "METRICS_TOKEN": METRICS_TOKEN}
+            settings |= {"S3_URL": f"https://{MARK}.example", "S3_SECRET_KEY": MARK}
             process = serving(proxy.url, directory, stderr=stream, SECRET_KEY=KEY, **settings)
             # In threads: the proxy that it connects through is a task of this one.
             server, started = await trio.to_thread.run_sync(process.__enter__)
@@ -102,6 +103,8 @@ async def test_nothing_that_people_write_or_log_in_with_is_logged(
 
     assert MARK.lower() not in logged.lower()
     assert [secret for secret in run.secrets if secret in logged] == []
+    unused = [line["names"] for line in run.lines() if line["event"] == "settings_unused"]
+    assert unused == [["S3_SECRET_KEY", "S3_URL"]]
     events = {line["event"] for line in run.lines()}
     assert events >= {"request_answered", "command_answered", "batch_committed", "request_refused"}
     assert "Traceback" in logged or '"exception"' in logged, "no error was logged with its place"

@@ -295,6 +295,16 @@ def test_several_workers_need_redis_and_one_does_not(monkeypatch: pytest.MonkeyP
     assert load_settings(is_serving=True).workers == 3
 
 
+def test_settings_of_a_bucket_are_unused_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().unused_names == ()
+    monkeypatch.setenv("S3_REGION", "eu-central-1")
+    monkeypatch.setenv("S3_ACCESS_KEY", "someone")
+    monkeypatch.setenv("S3_SECRET_KEY", "")
+    assert load_settings().unused_names == ("S3_ACCESS_KEY", "S3_REGION")
+    monkeypatch.setenv("S3_BUCKET", "files")
+    assert load_settings().unused_names == ()
+
+
 def test_secrets_do_not_show() -> None:
     settings = Settings(_env_file=None, telegram_bot_token=TOKEN, secret_key=KEY)
     assert TOKEN not in repr(settings)
