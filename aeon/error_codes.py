@@ -77,6 +77,11 @@ ERRORS: Final[Mapping[str, ErrorKind]] = MappingProxyType(
         "method_not_allowed": ErrorKind(
             HTTPStatus.METHOD_NOT_ALLOWED, "This address does not take this method."
         ),
+        "upgrade_required": ErrorKind(
+            HTTPStatus.UPGRADE_REQUIRED,
+            "This address takes a WebSocket handshake only; a proxy on the way has to pass its"
+            " headers Upgrade and Connection on.",
+        ),
         "invalid_json": ErrorKind(
             HTTPStatus.UNPROCESSABLE_ENTITY, "The body is not JSON.", socket=FRAME
         ),

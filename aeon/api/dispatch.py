@@ -8,18 +8,20 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Final
 
 import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
-from quart import Request, Response, g, request
+from quart import Request, Response, g, has_request_context, request
 from werkzeug.exceptions import (
     HTTPException,
     MethodNotAllowed,
     RequestEntityTooLarge,
     RequestTimeout,
 )
+from werkzeug.routing import WebsocketMismatch
 
 from aeon.admin.access import Visit, run_for_operator
 from aeon.api.route import Answer, Call, Route, is_match
@@ -60,6 +62,10 @@ def failure(error: Exception, where: str) -> Response:
             # OPTIONS is answered at every address.
             allowed = {*(error.valid_methods or ()), "OPTIONS"}
             response.headers["Allow"] = ", ".join(sorted(allowed))
+        if response.status_code == HTTPStatus.UPGRADE_REQUIRED and request.http_version != "2":
+            # HTTP/2 has no such headers: there a WebSocket comes by CONNECT.
+            response.headers["Upgrade"] = "websocket"
+            response.headers["Connection"] = "upgrade"
         return response
     found = describe(error)
     if found.is_bug:
@@ -240,6 +246,8 @@ def _http_fault(error: HTTPException) -> Fault:
         return fault("payload_too_large")
     if isinstance(error, RequestTimeout):
         return fault("request_timeout")
+    if isinstance(error, WebsocketMismatch) and has_request_context():
+        return fault("upgrade_required")
     codes = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
     status = error.code or 500
     if status in codes:

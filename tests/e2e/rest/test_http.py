@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 
 from aeon.api.openapi import describe_api
@@ -78,6 +79,22 @@ async def test_errors_carry_cors_headers_too(server: Server) -> None:
         assert body["status_code"] == answer.status_code
         assert body["error"]
         assert body["code"]
+
+
+async def test_the_sockets_address_says_what_it_wants(server: Server) -> None:
+    async with server.person(ANNA) as anna:
+        answer = await anna.request("GET", "/ws")
+        after = await anna.request("GET", "/api/v1/me")
+    assert (answer.status_code, answer.json()["code"]) == (426, "upgrade_required")
+    assert "WebSocket" in answer.json()["error"]
+    assert answer.headers["Upgrade"] == "websocket"
+    assert answer.headers["Connection"] == "upgrade"
+    assert after.status_code == 200
+
+    async with httpx.AsyncClient(base_url=server.url, http1=False, http2=True) as http2:
+        answer = await http2.get("/ws")
+    assert (answer.status_code, answer.json()["code"]) == (426, "upgrade_required")
+    assert "Upgrade" not in answer.headers
 
 
 async def test_another_origin_gets_no_permission(server: Server) -> None:
