@@ -56,5 +56,5 @@ export function figure(name, value) {
 
 // "pending_frames" as words; units are in the value.
 export function words(name) {
-  return name.replace(/_(seconds|bytes)$/, "").replaceAll("_", " ");
+  return name.replace(/_(seconds|bytes)$/, "").replaceAll("_", " ").replace(/\bhttp\b/, "HTTP");
 }

@@ -145,6 +145,8 @@ async def test_every_view_fits_a_phone_and_has_a_dark_side(server: Server) -> No
         )  # fmt: skip
         await log_in(page, server.url)
         await page.wait_for("!!document.querySelector('.tiles')")
+        named = "[...document.querySelectorAll('summary')].map(o => o.textContent)"
+        assert "HTTP" in await page.evaluate(named)
         for view in VIEWS:
             await show(page, view)
             await page.wait_for("!!document.querySelector('main :is(td, li, .empty)')")
