@@ -74,7 +74,6 @@ def describe_api(routes: Sequence[Route], *, title: str) -> Json:
     paths.update(media_paths(_SECURITY))
     return {
         "openapi": "3.1.0",
-        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
             "title": title,
             "version": VERSION,
