@@ -58,7 +58,8 @@ def register(app: QuartTrio, services: Services) -> None:
 
     @app.get("/docs", strict_slashes=False)
     async def swagger() -> Response:
-        return _page(_viewer(f"{name} API", "swagger", "swagger-ui-bundle.js", "swagger-ui.css"))
+        styles = ("page.css", "swagger-ui.css")
+        return _page(_viewer(f"{name} API", "swagger", "swagger-ui-bundle.js", *styles))
 
     @app.get("/redoc", strict_slashes=False)
     async def redoc() -> Response:
@@ -86,7 +87,8 @@ def _page(html: str) -> Response:
     return response
 
 
-def _viewer(title: str, kind: str, script: str, style: str) -> str:
+def _viewer(title: str, kind: str, script: str, *styles: str) -> str:
+    links = "\n".join(f'<link rel="stylesheet" href="{STATIC_PATH}{style}">' for style in styles)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -94,7 +96,7 @@ def _viewer(title: str, kind: str, script: str, style: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title>
 <link rel="icon" href="{STATIC_PATH}icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="{STATIC_PATH}{style}">
+{links}
 </head>
 <body>
 <div id="{kind}"></div>

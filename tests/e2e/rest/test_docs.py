@@ -88,6 +88,19 @@ async def test_swagger_ui_sends_requests(server: Server) -> None:
 
 
 @in_browser
+async def test_swagger_ui_fits_a_phone(server: Server) -> None:
+    async with open_page() as page:
+        await page.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=390, height=844, deviceScaleFactor=1, mobile=True,
+        )  # fmt: skip
+        await page.go(f"{server.url}/docs")
+        await page.wait_for("!!document.querySelector('.info table')")
+        await page.wait_for("document.querySelectorAll('.opblock').length")
+        assert await page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@in_browser
 async def test_redoc_shows_every_operation(server: Server) -> None:
     async with open_page() as page:
         await page.go(f"{server.url}/redoc")
