@@ -107,6 +107,7 @@ class Connection:
         self._tasks: Tasks
         self._websockets: list[WebSocket] = []
         self._is_idle = True
+        self._has_served = False
         self._is_handling = False
         self._is_closing = False
         self._hang_up_at = inf
@@ -245,6 +246,8 @@ class Connection:
                 await self._protocol.initiate()
                 await self._protocol.handle(RawData(preface.data))
             self._is_handling = False
+            if self._has_served and self._is_between_frames():
+                self._head_since = None
             self._set_deadline()
 
     async def _receive(self) -> bytes | bytearray:
@@ -263,6 +266,7 @@ class Connection:
             self._close_politely()
         elif isinstance(event, Updated):
             self._is_idle = event.idle
+            self._has_served = True
             self._head_since = None
             self._idle_since = self._body_since = trio.current_time()
             self._body_bytes = 0
@@ -289,6 +293,10 @@ class Connection:
         self.hang_up_by(self.limits.linger_seconds)
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
+
+    def _is_between_frames(self) -> bool:
+        """What came over HTTP/2 was complete: PING and the like begin no head."""
+        return isinstance(self._protocol, Http2) and not self._protocol.is_within_head
 
     def _set_deadline(self) -> None:
         """Say until when the next bytes have to come, given what is due from the peer."""

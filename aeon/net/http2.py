@@ -48,6 +48,12 @@ class Http2(H2Protocol):
         self._host = host
         self._resets = 0
 
+    @property
+    def is_within_head(self) -> bool:
+        """A frame or a request's head has begun to arrive, and its rest has not."""
+        buffer = self.connection.incoming_buffer
+        return bool(buffer._data or buffer._headers_buffer)
+
     async def stream_send(self, event: Event) -> None:
         """Send one event of a stream; the end of a stream is not cut short by cancellation."""
         if isinstance(event, StreamClosed):

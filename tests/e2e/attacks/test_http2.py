@@ -42,9 +42,11 @@ class Http2Client:
         )
         self.h2 = h2.connection.H2Connection(config)
         self.events: list[h2.events.Event] = []
+        self._turn = trio.Lock()
 
     async def flush(self) -> None:
-        await self.client.send(self.h2.data_to_send())
+        async with self._turn:
+            await self.client.send(self.h2.data_to_send())
 
     async def start(self, headers: list[tuple[str, str]], *, end: bool = True) -> int:
         stream_id = self.h2.get_next_available_stream_id()
@@ -87,6 +89,43 @@ async def test_idle_connection_is_closed(server: Running) -> None:
         await client.start(GET)
         await client.until(h2.events.StreamEnded)
         await client.client.end()
+
+
+async def test_idle_client_that_pings_may_stay_as_long_as_a_silent_one() -> None:
+    """A PING or WINDOW_UPDATE began a head that never came: cut off, and counted as too slow."""
+    async with serving(keep_alive_seconds=1.0) as server:
+        async with http2(server) as client:
+            stream_id = await client.start(GET)
+            await client.until(h2.events.StreamEnded)
+            client.h2.ping(b"are you?")
+            await client.client.send(window_update(stream_id))
+            await client.flush()
+            await client.client.end(within_seconds=3)
+        assert server.listening.statistics().timeouts == 0
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"\x00",
+        b"\x00\x00\x04\x01\x04\x00\x00\x00\x03\x82",
+        b"\x00\x00\x01\x01\x00\x00\x00\x00\x03\x82",
+    ],
+    ids=["of a frame's head", "of a frame", "of a request's head"],
+)
+async def test_head_that_is_begun_has_to_end(part: bytes) -> None:
+    async with serving(keep_alive_seconds=30) as server:
+        async with http2(server) as client:
+            await client.start(GET)
+            await client.until(h2.events.StreamEnded)
+            await client.client.send(part)
+            await client.client.end(within_seconds=3)
+        assert server.listening.statistics().timeouts == 1
+
+
+def window_update(stream_id: int) -> bytes:
+    """For a stream that is over: h2 itself sends none."""
+    return b"\x00\x00\x04\x08\x00" + stream_id.to_bytes(4, "big") + b"\x00\x00\x00\x01"
 
 
 async def test_rapid_reset_is_ended_at_its_limit() -> None:
