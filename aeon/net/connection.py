@@ -139,6 +139,10 @@ class Connection:
         """The server is about to stop."""
         return self._owner.is_leaving
 
+    def timed_out(self) -> None:
+        """Count a body that was given up."""
+        self._owner.connection_timed_out()
+
     def close_if_idle(self) -> None:
         """End it now unless a request or a WebSocket is under way."""
         if self._is_idle:

@@ -10,6 +10,8 @@
   failed at the thousandth.
 - A connection takes any number of requests: the one at Hypercorn's limit was never answered.
 - The end of a stream is not cut short by cancellation.
+- A request's body that stalls or trickles resets its stream.
+- A connection is idle again when its client has reset the last stream.
 """
 
 from __future__ import annotations
@@ -23,16 +25,20 @@ import h2.events
 import h2.exceptions
 import trio
 
+from aeon.net.bodies import Bodies
 from aeon.net.hypercorn import (
     RECYCLE_SECONDS,
     Body,
     Closed,
+    ConnectionEvent,
     Data,
     Event,
     H2Protocol,
     Host,
+    HttpRequest,
     Request,
     StreamClosed,
+    Updated,
     filter_pseudo_headers,
     options_of,
 )
@@ -47,12 +53,28 @@ class Http2(H2Protocol):
         super().__init__(*args)
         self._host = host
         self._resets = 0
+        self._bodies = Bodies(host.limits)
+        self._is_watching = False
+        self._is_handling = False
+        self._ended = trio.Event()
 
     @property
     def is_within_head(self) -> bool:
         """A frame or a request's head has begun to arrive, and its rest has not."""
         buffer = self.connection.incoming_buffer
         return bool(buffer._data or buffer._headers_buffer)
+
+    async def handle(self, event: ConnectionEvent) -> None:
+        """Handle one event of the connection."""
+        if isinstance(event, Closed):
+            self._ended.set()
+        self._is_handling, begun = True, trio.current_time()
+        await super().handle(event)
+        self._is_handling = False
+        self._bodies.excuse(trio.current_time() - begun)
+        if self._bodies and not self._is_watching and not self.closed:
+            self._is_watching = True
+            self.task_group.spawn(self._watch_bodies)
 
     async def stream_send(self, event: Event) -> None:
         """Send one event of a stream; the end of a stream is not cut short by cancellation."""
@@ -73,12 +95,34 @@ class Http2(H2Protocol):
         ):
             await super().stream_send(event)
         if patience.cancelled_caught:
-            with suppress(h2.exceptions.ProtocolError):
-                self.connection.reset_stream(event.stream_id, h2.errors.ErrorCodes.CANCEL)
-                await self._flush()
-            if event.stream_id in self.stream_buffers:
-                await self.stream_buffers[event.stream_id].close()
-            await self._close_stream(event.stream_id)
+            await self._cut_off(event.stream_id)
+
+    async def _cut_off(self, stream_id: int) -> None:
+        with suppress(h2.exceptions.ProtocolError):
+            self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.CANCEL)
+            await self._flush()
+        if stream_id in self.stream_buffers:
+            await self.stream_buffers[stream_id].close()
+        await self._close_stream(stream_id)
+        await self._window_updated(stream_id)  # Wakes the sender, which forgets its buffer.
+        await self.send(Updated(idle=self.idle))
+
+    async def _watch_bodies(self) -> None:
+        while self._bodies and not self._ended.is_set():
+            due = self._bodies.due()
+            if self._is_handling:
+                due = trio.current_time() + self._host.limits.body_stall_seconds
+            with trio.move_on_at(due):
+                await self._ended.wait()
+            if not self._is_handling and not self._ended.is_set():
+                for stream_id in self._bodies.overdue():
+                    self._host.timed_out()
+                    await self._cut_off(stream_id)
+        self._is_watching = False
+
+    async def _close_stream(self, stream_id: int) -> None:
+        self._bodies.forget(stream_id)
+        await super()._close_stream(stream_id)
 
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         self._resets += sum(isinstance(event, h2.events.StreamReset) for event in events)
@@ -91,8 +135,21 @@ class Http2(H2Protocol):
         for event in events:
             if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
                 await self._drop_data(event)
-            else:
-                await super()._handle_events([event])
+                continue
+            await super()._handle_events([event])
+            self._note_body(event)
+            if isinstance(event, h2.events.StreamReset):
+                await self.send(Updated(idle=self.idle))
+
+    def _note_body(self, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.RequestReceived):
+            stream = self.streams.get(event.stream_id)
+            if event.stream_ended is None and isinstance(stream, HttpRequest):
+                self._bodies.expect(event.stream_id)
+        elif isinstance(event, h2.events.DataReceived):
+            self._bodies.arrived(event.stream_id, len(event.data))
+        elif isinstance(event, h2.events.StreamEnded):
+            self._bodies.forget(event.stream_id)
 
     async def _drop_data(self, event: h2.events.DataReceived) -> None:
         stream_id = event.stream_id

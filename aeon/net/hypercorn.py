@@ -123,6 +123,10 @@ class Host(Protocol):
         """The server is about to stop: what is asked now is answered for the last time."""
         ...
 
+    def timed_out(self) -> None:
+        """Count a body that was given up; the connection goes on."""
+        ...
+
     def make_stream(self, options: StreamOptions, *, is_websocket: bool) -> Any:
         """Make what handles one request: an ``HttpRequest`` or a ``WebSocketStream``."""
         ...

@@ -19,6 +19,7 @@ from tests.helpers.rawsocket import PATIENCE_SECONDS, RawClient, connected, fram
 from tests.helpers.serving import IMPATIENT, PATIENT, Running, serving
 
 GET = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")]
+POST = [(name, {":method": "POST", ":path": "/echo"}.get(name, value)) for name, value in GET]
 WEBSOCKET = [
     (":method", "CONNECT"),
     (":protocol", "websocket"),
@@ -121,6 +122,66 @@ async def test_head_that_is_begun_has_to_end(part: bytes) -> None:
             await client.client.send(part)
             await client.client.end(within_seconds=3)
         assert server.listening.statistics().timeouts == 1
+
+
+async def test_connection_whose_client_reset_all_is_idle(server: Running) -> None:
+    """It counted as busy for ever, with no deadline at all."""
+    slow = [(name, "/slow/60.0" if name == ":path" else value) for name, value in GET]
+    async with http2(server) as client:
+        stream_id = await client.start(slow)
+        await server.wait_begun()
+        client.h2.reset_stream(stream_id)
+        await client.flush()
+        await client.client.end(within_seconds=3)
+
+
+@pytest.mark.parametrize("trickles", [False, True], ids=["silent", "trickling"])
+async def test_slow_body_is_given_up_alone(server: Running, trickles: bool) -> None:
+    async with http2(server) as client, trio.open_nursery() as nursery:
+        stream_id = await client.start(POST, end=False)
+        if trickles:
+            nursery.start_soon(trickle, client, stream_id)
+        reset = await client.until(h2.events.StreamReset)
+        nursery.cancel_scope.cancel()
+    assert isinstance(reset, h2.events.StreamReset)
+    assert (reset.stream_id, reset.error_code) == (stream_id, h2.errors.ErrorCodes.CANCEL)
+    assert server.listening.statistics().timeouts == 1
+
+
+async def test_stream_beside_a_slow_body_goes_on() -> None:
+    async with serving(keep_alive_seconds=5) as server, http2(server) as client:
+        await client.start(POST, end=False)
+        await client.until(h2.events.StreamReset)
+        await client.start(GET)
+        await client.until(h2.events.StreamEnded)
+
+
+async def test_body_is_not_slow_while_the_application_takes_nothing() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http", "has no lifespan"
+        await trio.sleep(3 * IMPATIENT.body_stall_seconds)
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"read all"})
+
+    async with serving(app) as server, http2(server) as client:
+        stream_id = await client.start(POST, end=False)
+        for _ in range(30):
+            client.h2.send_data(stream_id, b"x" * 1000)
+        client.h2.end_stream(stream_id)
+        await client.flush()
+        data = await client.until(h2.events.DataReceived)
+        assert isinstance(data, h2.events.DataReceived)
+        assert data.data == b"read all"
+
+
+async def trickle(client: Http2Client, stream_id: int) -> None:
+    with suppress(h2.exceptions.StreamClosedError, trio.BrokenResourceError):
+        while True:
+            client.h2.send_data(stream_id, b"x")
+            await client.flush()
+            await trio.sleep(IMPATIENT.body_stall_seconds / 4)
 
 
 def window_update(stream_id: int) -> bytes:
