@@ -98,7 +98,17 @@ def first_failure(
 ) -> str | None:
     """Run tests until one fails; its name, or None."""
     environment = os.environ | {"AEON_RUNTIME_EXAMPLES": str(examples), "PYTHONPATH": str(project)}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        *arguments,
+    ]
     try:
         done = subprocess.run(
             command,

@@ -34,7 +34,7 @@ async def test_frame_glued_to_the_handshake(server: Running) -> None:
         assert b" 400" in (await client.end()).split(b"\r\n")[0]
 
 
-@pytest.mark.parametrize("early", [frame(1, b"glued"), b"body!"])
+@pytest.mark.parametrize("early", [frame(1, b"glued"), b"body!"], ids=["frame", "body"])
 async def test_no_frame_follows_a_handshake_refused_for_early_data(
     server: Running, early: bytes
 ) -> None:
